@@ -1,1 +1,11 @@
 //! local-lake
+
+mod engine;
+mod generate;
+mod import;
+mod server;
+mod store;
+mod views;
+
+pub use store::{Changes, InstanceInfo, Lake, Lease, PartitionFilter, PartitionRecord};
+pub use views::{Instances, TimeColumns, ViewSet, view_set, view_sets};
