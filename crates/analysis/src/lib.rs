@@ -1,1 +1,34 @@
-//! analysis
+//! Knows a query before it runs.
+//!
+//! # Example
+//! ```
+//! use lakepilot_analysis::{Analyzer, CallRange, Severity};
+//!
+//! let sql = "SELECT time, msg FROM log_entries ORDER BY time DESC";
+//! let analysis = Analyzer::default().check(sql, CallRange::default());
+//! let rules: Vec<&str> = analysis.findings().map(|finding| finding.rule).collect();
+//! assert_eq!(rules, ["missing-time-range", "order-by-without-limit"]);
+//! assert_eq!(analysis.worst(), Some(Severity::Warning));
+//! ```
+
+mod analyzer;
+mod config;
+mod context;
+mod finding;
+mod nearest;
+mod report;
+mod rules;
+mod schema;
+mod size;
+mod source;
+mod syntax;
+
+pub use analyzer::{Analysis, Analyzer, StatementAnalysis, validate};
+pub use config::{Config, Level};
+pub use context::{CallRange, RuleContext};
+pub use finding::{Finding, Severity, TextEdit};
+pub use report::Report;
+pub use rules::{Documentation, Rule, all as all_rules, find as find_rule};
+pub use schema::{ColumnEstimate, SchemaAnalysis, analyze_schema, analyze_schema_with};
+pub use size::SizeModel;
+pub use source::{Location, Span};

@@ -1,0 +1,266 @@
+//! The analyser: a text in, findings out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lakepilot_query::{Clock, Error, ErrorKind, Query, QueryService, Result, SystemClock, TimeRange};
+use serde::Serialize;
+use sqlparser::ast::Statement;
+
+use crate::context::{CallRange, RuleContext};
+use crate::report::Report;
+use crate::source::Source;
+use crate::syntax::{self, ParsedStatement};
+use crate::{Config, Finding, SchemaAnalysis, Severity, SizeModel, Span, rules};
+
+/// What is known of one statement.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StatementAnalysis {
+    /// The statement, from its first word to its last, in the text that was given.
+    #[serde(flatten)]
+    pub span: Span,
+    /// What the rules found, in the order of the text.
+    pub findings: Vec<Finding>,
+    /// The schema of the result, where a service was asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaAnalysis>,
+}
+
+/// What is known of a text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Analysis {
+    /// Its statements, in order. There is at least one: an empty text is a statement with a `syntax-error`.
+    pub statements: Vec<StatementAnalysis>,
+}
+
+impl Analysis {
+    /// All findings, in the order of the text.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.statements.iter().flat_map(|statement| &statement.findings)
+    }
+
+    /// The worst severity there is, or `None` when nothing was found.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings().map(|finding| finding.severity).max()
+    }
+}
+
+/// Checks SQL against the rules.
+///
+/// It never runs a query. Bad SQL is not an error of the analyser: it is what it finds.
+#[derive(Clone)]
+pub struct Analyzer {
+    config: Config,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Analyzer")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Analyzer {
+    fn default() -> Self {
+        Self::new(Config::default())
+    }
+}
+
+impl Analyzer {
+    /// An analyser with the clock of the machine.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The same analyser with another idea of what `now()` is.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Checks a text, which may hold several statements, against the schemas that every lake has.
+    ///
+    /// The range is the one that goes beside the SQL on the call.
+    pub fn check(&self, sql: &str, call: impl Into<CallRange>) -> Analysis {
+        let source = Source::new(sql);
+        let call = call.into();
+        let statements = syntax::parse(&source)
+            .iter()
+            .map(|statement| self.check_statement(&source, statement, call, &Verdict::default()))
+            .collect();
+        Analysis { statements }
+    }
+
+    /// Checks a text as [`check`](Self::check) does, and asks the service to plan each query: its schema is checked
+    /// too, and what the service refuses is a finding at the place that it names.
+    ///
+    /// # Errors
+    /// When the service cannot be asked: `Unavailable`, `Unauthenticated`, `TimedOut` and the like.
+    pub async fn check_online(
+        &self,
+        service: &dyn QueryService,
+        sql: &str,
+        call: impl Into<CallRange>,
+    ) -> Result<Analysis> {
+        let call = call.into();
+        // The parsed tree cannot be held while the service answers: it may be used from one thread only.
+        let pieces: Vec<Option<std::ops::Range<usize>>> = syntax::parse(&Source::new(sql))
+            .iter()
+            .map(|statement| is_plannable(statement).then(|| statement.range.clone()))
+            .collect();
+        let mut verdicts = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            verdicts.push(match piece {
+                Some(range) => ask(service, &sql[range], call).await?,
+                None => Verdict::default(),
+            });
+        }
+        let source = Source::new(sql);
+        let statements = syntax::parse(&source)
+            .iter()
+            .zip(&verdicts)
+            .map(|(statement, verdict)| self.check_statement(&source, statement, call, verdict))
+            .collect();
+        Ok(Analysis { statements })
+    }
+
+    fn check_statement(
+        &self,
+        source: &Source<'_>,
+        statement: &ParsedStatement,
+        call: CallRange,
+        verdict: &Verdict,
+    ) -> StatementAnalysis {
+        let context = RuleContext {
+            range: statement.range.clone(),
+            parsed: statement.parsed.as_ref(),
+            schema: verdict.schema.as_ref(),
+            rejection: verdict.rejection.as_ref(),
+            call,
+            config: &self.config,
+        };
+        let mut report = Report::new(source);
+        for &rule in rules::all() {
+            if report.begin_rule(rule, &self.config) {
+                rule.check(&context, &mut report);
+            }
+        }
+        StatementAnalysis {
+            span: source.span(statement.range.clone()),
+            findings: report.into_findings(),
+            schema: verdict.schema.clone(),
+        }
+    }
+}
+
+/// What a service says of one statement.
+#[derive(Default)]
+struct Verdict {
+    schema: Option<SchemaAnalysis>,
+    rejection: Option<Error>,
+}
+
+/// Whether a service may be asked to plan the statement: some plan a `CREATE` by carrying it out.
+fn is_plannable(statement: &ParsedStatement) -> bool {
+    matches!(statement.parsed, Ok(Statement::Query(_) | Statement::Explain { .. }))
+}
+
+async fn ask(service: &dyn QueryService, sql: &str, call: CallRange) -> Result<Verdict> {
+    let range = match (call.begin, call.end) {
+        (Some(begin), Some(end)) => TimeRange::new(begin, end).ok(),
+        _ => None,
+    };
+    let query = Query::new(sql)?.with_time_range(range);
+    match service.prepare(&query).await {
+        Ok(prepared) => Ok(Verdict {
+            schema: Some(SchemaAnalysis::new(&prepared.schema(), &SizeModel::for_query(&query))),
+            rejection: None,
+        }),
+        Err(error) if is_verdict(error.kind()) => Ok(Verdict {
+            schema: None,
+            rejection: Some(error),
+        }),
+        Err(error) => Err(error.context("asking the service to plan the query")),
+    }
+}
+
+/// Whether an error tells about the statement rather than about the service. Older services say `Internal` for SQL
+/// that they do not accept.
+fn is_verdict(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::InvalidQuery | ErrorKind::NotFound | ErrorKind::Internal | ErrorKind::ResourceExhausted
+    )
+}
+
+/// Checks a query as the guide's `validate_query` does: with the service's schema and verdict, and every rule at its
+/// default where the configuration says nothing.
+///
+/// # Errors
+/// As [`Analyzer::check_online`].
+pub async fn validate(service: &dyn QueryService, query: &Query, config: &Config) -> Result<Analysis> {
+    Analyzer::new(config.clone())
+        .check_online(service, query.sql(), query.time_range())
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use lakepilot_query::{MockQueryService, Position};
+
+    use super::*;
+
+    fn refusing(error: impl Fn() -> Error + Send + 'static) -> MockQueryService {
+        let mut service = MockQueryService::new();
+        service.expect_prepare().returning(move |_| Err(error()));
+        service
+    }
+
+    #[tokio::test]
+    async fn the_place_in_the_refusal_is_the_place_of_the_finding() {
+        let service = refusing(|| {
+            Error::new(ErrorKind::InvalidQuery, "no field named nope").with_position(Position { line: 2, column: 8 })
+        });
+        let sql = "-- é\n SELECT 1,\n       nope;";
+        let analysis = Analyzer::default()
+            .check_online(&service, sql, CallRange::default())
+            .await
+            .unwrap();
+        let finding = analysis
+            .findings()
+            .find(|finding| finding.rule == "rejected-by-server")
+            .unwrap();
+        assert_eq!(&sql[finding.span.range()], "nope");
+        assert_eq!((finding.span.start.line, finding.span.start.column), (3, 8));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_cannot_be_asked_is_an_error() {
+        let service = refusing(|| Error::new(ErrorKind::Unavailable, "connection refused"));
+        let query = Query::new("SELECT 1").unwrap();
+        let error = validate(&service, &query, &Config::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_parse_is_not_sent() {
+        let service = MockQueryService::new();
+        let analysis = Analyzer::default()
+            .check_online(&service, "SELEC 1; CREATE TABLE t AS SELECT 1", CallRange::default())
+            .await
+            .unwrap();
+        assert_eq!(analysis.statements.len(), 2);
+        assert_eq!(analysis.worst(), Some(Severity::Error));
+    }
+}

@@ -1,0 +1,307 @@
+//! From text to statements: one pass of the tokeniser, then each statement parsed alone.
+
+use std::ops::Range;
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::GenericDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError, Whitespace};
+
+use crate::source::Source;
+
+/// What DataFusion, and so the service, parses with unless it is configured otherwise.
+static DIALECT: GenericDialect = GenericDialect {};
+
+/// How deep brackets may nest. The service's parser gives up at fifty levels of expressions; a text beyond this is
+/// refused before it costs anything.
+const DEEPEST_NESTING: usize = 64;
+
+/// How many operators one statement may chain. A chain becomes a tree as deep as it is long, which is walked and freed
+/// by recursion.
+const MOST_OPERATORS: usize = 4_096;
+
+/// Why a text is not a statement, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    pub(crate) message: String,
+    pub(crate) range: Range<usize>,
+}
+
+/// One statement of a text.
+pub(crate) struct ParsedStatement {
+    /// From the first token of the statement to the last, without the semicolon, comments and space around it.
+    pub(crate) range: Range<usize>,
+    /// Its tokens, comments included.
+    pub(crate) tokens: Vec<TokenWithSpan>,
+    pub(crate) parsed: Result<Statement, SyntaxError>,
+}
+
+/// The statements of a text. An empty text has one, which is a syntax error.
+pub(crate) fn parse(source: &Source<'_>) -> Vec<ParsedStatement> {
+    let mut tokens = Vec::new();
+    let tokenized = Tokenizer::new(&DIALECT, source.text()).tokenize_with_location_into_buf(&mut tokens);
+    let mut statements = Vec::new();
+    for piece in split(tokens) {
+        if piece.iter().any(is_significant) {
+            statements.push(parse_statement(source, piece));
+        } else if let Some(previous) = statements.last_mut() {
+            // Comments after the last semicolon belong to the statement before them.
+            let previous: &mut ParsedStatement = previous;
+            previous.tokens.extend(piece);
+        } else if tokenized.is_ok() {
+            statements.push(empty_statement(source, piece));
+        }
+    }
+    match tokenized {
+        Err(error) => put_tokenizer_error(source, &mut statements, error),
+        Ok(()) if statements.is_empty() => statements.push(empty_statement(source, Vec::new())),
+        Ok(()) => {}
+    }
+    statements
+}
+
+/// What is missing from an unterminated literal is missing from the statement that it ends.
+fn put_tokenizer_error(source: &Source<'_>, statements: &mut Vec<ParsedStatement>, error: TokenizerError) {
+    let start = source.offset(error.location);
+    let error = SyntaxError {
+        message: lowercase_first(error.message.trim_end()),
+        range: next_character(
+            source.text(),
+            start.min(source.text().trim_end().len().saturating_sub(1)),
+        ),
+    };
+    match statements.last_mut() {
+        Some(last) => {
+            last.range.end = last.range.end.max(error.range.end);
+            last.parsed = Err(error);
+        }
+        None => statements.push(ParsedStatement {
+            range: error.range.clone(),
+            tokens: Vec::new(),
+            parsed: Err(error),
+        }),
+    }
+}
+
+fn empty_statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> ParsedStatement {
+    let range = next_character(source.text(), 0);
+    ParsedStatement {
+        range: range.clone(),
+        tokens,
+        parsed: Err(SyntaxError {
+            message: "there is no statement in the text".to_owned(),
+            range,
+        }),
+    }
+}
+
+/// Splits at semicolons. A comment on the line of a semicolon goes with what the semicolon ends.
+fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
+    if !tokens.iter().any(|token| token.token == Token::SemiColon) {
+        return if tokens.is_empty() { Vec::new() } else { vec![tokens] };
+    }
+    let mut pieces = Vec::new();
+    let mut piece = Vec::new();
+    let mut ended = false;
+    for token in tokens {
+        if ended && !is_on_same_line(&token) {
+            pieces.push(std::mem::take(&mut piece));
+            ended = false;
+        }
+        if token.token == Token::SemiColon {
+            ended = true;
+        } else {
+            piece.push(token);
+        }
+    }
+    if !piece.is_empty() || ended {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+fn is_on_same_line(token: &TokenWithSpan) -> bool {
+    match &token.token {
+        Token::Whitespace(Whitespace::Newline) => false,
+        Token::Whitespace(_) => true,
+        _ => false,
+    }
+}
+
+pub(crate) fn is_significant(token: &TokenWithSpan) -> bool {
+    !matches!(token.token, Token::Whitespace(_))
+}
+
+/// The byte range of a token.
+pub(crate) fn token_range(source: &Source<'_>, token: &TokenWithSpan) -> Range<usize> {
+    source.offset(token.span.start)..source.offset(token.span.end)
+}
+
+fn parse_statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> ParsedStatement {
+    let first = tokens.iter().find(|token| is_significant(token));
+    let last = tokens.iter().rev().find(|token| is_significant(token));
+    let range = match (first, last) {
+        (Some(first), Some(last)) => source.offset(first.span.start)..source.offset(last.span.end),
+        _ => 0..0,
+    };
+    if let Err(error) = check_depth(source, &tokens) {
+        return ParsedStatement {
+            range,
+            tokens,
+            parsed: Err(error),
+        };
+    }
+    let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens);
+    let parsed = parser.parse_statement().and_then(|statement| {
+        let rest = parser.peek_token();
+        if rest.token == Token::EOF {
+            Ok(statement)
+        } else {
+            Err(ParserError::ParserError(format!(
+                "Expected: end of statement, found: {rest}{}",
+                rest.span.start
+            )))
+        }
+    });
+    let parsed = parsed.map_err(|error| syntax_error(source, &range, error));
+    ParsedStatement {
+        range,
+        tokens: parser.into_tokens(),
+        parsed,
+    }
+}
+
+/// Refuses what would become too deep a tree, from the tokens alone.
+fn check_depth(source: &Source<'_>, tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> {
+    // Operators chained so far at each level of brackets; a comma ends a chain.
+    let mut chains = vec![0usize];
+    let mut set_operations = 0usize;
+    let mut depth = 0usize;
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::LParen | Token::LBracket | Token::LBrace => chains.push(0),
+            Token::RParen | Token::RBracket | Token::RBrace if chains.len() > 1 => {
+                depth -= chains.pop().unwrap_or(0);
+            }
+            Token::Comma => depth -= chains.last_mut().map_or(0, std::mem::take),
+            Token::Word(word) if is_set_operator(word.keyword) => set_operations += 1,
+            other if is_operator(other) => {
+                depth += 1;
+                if let Some(chain) = chains.last_mut() {
+                    *chain += 1;
+                }
+            }
+            _ => continue,
+        }
+        let message = if chains.len() > DEEPEST_NESTING {
+            format!("brackets nest more than {DEEPEST_NESTING} deep, and the service takes fewer than 50")
+        } else if depth + set_operations > MOST_OPERATORS {
+            format!("more than {MOST_OPERATORS} operators are chained in one statement")
+        } else {
+            continue;
+        };
+        return Err(SyntaxError {
+            message,
+            range: token_range(source, token),
+        });
+    }
+    Ok(())
+}
+
+fn is_set_operator(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::MINUS
+    )
+}
+
+/// Whether a token may put one expression into another: symbols, and words that work as operators.
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::XOR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::IN
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::BETWEEN
+                | Keyword::COLLATE
+                | Keyword::AT
+                | Keyword::CASE
+                | Keyword::INTERVAL
+                | Keyword::EXPLAIN
+                | Keyword::DIV
+        ),
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::Placeholder(_)
+        | Token::Period
+        | Token::EOF => false,
+        _ => true,
+    }
+}
+
+/// The parser's error as a message, and a place taken from the end of its text.
+fn syntax_error(source: &Source<'_>, statement: &Range<usize>, error: ParserError) -> SyntaxError {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+        ParserError::RecursionLimitExceeded => {
+            return SyntaxError {
+                message: "the statement nests too deeply: the service stops at 50 levels".to_owned(),
+                range: statement.clone(),
+            };
+        }
+    };
+    let Some((message, line, column)) = split_place(&text) else {
+        let end = next_character(source.text(), statement.end.saturating_sub(1));
+        return SyntaxError {
+            message: lowercase_first(&text).replace("found: EOF", "found the end of the statement"),
+            range: end.end..end.end,
+        };
+    };
+    let start = source.offset_at(line, column);
+    SyntaxError {
+        message: lowercase_first(message),
+        range: word_at(source.text(), start),
+    }
+}
+
+/// Splits `... at Line: 3, Column: 14` into the message and the two numbers.
+fn split_place(text: &str) -> Option<(&str, usize, usize)> {
+    let (message, place) = text.rsplit_once(" at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    Some((message, line.parse().ok()?, column.trim().parse().ok()?))
+}
+
+pub(crate) fn lowercase_first(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_lowercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
+/// The range of the character at an offset; empty at the end of the text.
+pub(crate) fn next_character(text: &str, offset: usize) -> Range<usize> {
+    let start = text.floor_char_boundary(offset.min(text.len()));
+    let length = text[start..].chars().next().map_or(0, char::len_utf8);
+    start..start + length
+}
+
+/// The range of the word, or of the one character, that begins at an offset.
+pub(crate) fn word_at(text: &str, offset: usize) -> Range<usize> {
+    let first = next_character(text, offset);
+    let length: usize = text[first.start..]
+        .chars()
+        .take_while(|character| character.is_alphanumeric() || *character == '_')
+        .map(char::len_utf8)
+        .sum();
+    first.start..first.end.max(first.start + length)
+}
