@@ -1,0 +1,16 @@
+//! SQL over a lake: DataFusion with the tables and functions of the real service.
+
+mod failure;
+mod flatten;
+mod functions;
+mod ingest;
+mod merged;
+mod options;
+mod scan;
+mod service;
+mod session;
+mod statement;
+mod table;
+
+pub use self::options::{Fault, ServiceOptions};
+pub use self::service::LakeService;

@@ -1,0 +1,6 @@
+//! SQL over a small lake, in process.
+
+mod administration;
+mod errors;
+mod fixture;
+mod selects;
