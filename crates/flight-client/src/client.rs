@@ -1,0 +1,241 @@
+//! The client: queries and prepares.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use arrow_flight::sql::{
+    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+    Any, CommandStatementQuery, ProstMessageExt, TicketStatementQuery,
+};
+use arrow_flight::{Action, FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
+use async_trait::async_trait;
+use bytes::Bytes;
+use lakepilot_query::{Error, ErrorKind, PreparedQuery, Query, QueryService, RecordBatchStream, Result};
+use prost::Message;
+
+use crate::config::{ClientConfig, QuerySpelling};
+use crate::connection::Connections;
+use crate::deadline::Deadline;
+use crate::ipc::decode_schema;
+use crate::results;
+use crate::status::Call;
+use crate::transport::{self, FlightService};
+
+/// How long closing a prepared statement may keep the answer waiting that is there already.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A [`QueryService`] on the other side of a network: a server that speaks Arrow Flight SQL.
+///
+/// A clone shares the connection, and costs next to nothing. Calls of several tasks go over the one connection side by
+/// side. A connection that breaks is made again with the next call.
+///
+/// Dropping the [`RecordBatchStream`] of a query, or the future of any call, ends the call on the server.
+#[derive(Clone)]
+pub struct FlightClient {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: ClientConfig,
+    pub(crate) connections: Connections,
+}
+
+impl FlightClient {
+    /// Connects to the server of the configuration. No call is made, so that credentials are not tried yet.
+    ///
+    /// # Errors
+    /// - `Unavailable` when the server cannot be reached.
+    /// - `TimedOut` when it could not within the connect timeout.
+    /// - `Protocol` when it was reached and TLS with it failed, as with a certificate that is not trusted.
+    pub async fn connect(config: ClientConfig) -> Result<Self> {
+        let service = transport::connect(&config, &config.url).await?;
+        Ok(Self::with_service(config, service))
+    }
+
+    /// A client that connects with its first call. An unreachable server is that call's error.
+    ///
+    /// # Errors
+    /// `InvalidInput` when TLS cannot be set up.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn connect_lazily(config: ClientConfig) -> Result<Self> {
+        let service = transport::connect_lazily(&config, &config.url)?;
+        Ok(Self::with_service(config, service))
+    }
+
+    fn with_service(config: ClientConfig, service: FlightService) -> Self {
+        let connections = Connections::new(&config, service);
+        Self {
+            shared: Arc::new(Shared { config, connections }),
+        }
+    }
+
+    /// The server, as `grpc://HOST:PORT`.
+    pub fn url(&self) -> String {
+        self.shared.config.url()
+    }
+
+    pub(crate) fn query_deadline(&self) -> Deadline {
+        Deadline::starting_now(self.shared.config.query_deadline)
+    }
+
+    /// Asks where the result of a Flight SQL command is.
+    pub(crate) async fn flight_info<C: ProstMessageExt>(
+        &self,
+        command: &C,
+        query: Option<&Query>,
+        deadline: Deadline,
+    ) -> Result<FlightInfo> {
+        let mut home = self.shared.connections.home().clone();
+        let descriptor = FlightDescriptor::new_cmd(packed(command));
+        let work = async {
+            let request = home.request(descriptor, &self.shared.config, query, deadline).await?;
+            tracing::debug!(url = %home.url, call = %Call::FlightInfo, "calling");
+            match home.service.get_flight_info(request).await {
+                Ok(response) => Ok(response.into_inner()),
+                Err(status) => Err(home.error(status, Call::FlightInfo)),
+            }
+        };
+        deadline.bound(Call::FlightInfo, work).await
+    }
+
+    /// The result of a command, from all of its endpoints.
+    pub(crate) async fn stream<C: ProstMessageExt>(
+        &self,
+        command: &C,
+        query: Option<&Query>,
+        deadline: Deadline,
+    ) -> Result<RecordBatchStream> {
+        let info = self.flight_info(command, query, deadline).await?;
+        let schema = info.schema;
+        results::open(
+            Arc::clone(&self.shared),
+            info.endpoint,
+            query.cloned(),
+            deadline,
+            || decode_schema(&schema),
+        )
+        .await
+    }
+
+    /// One action whose answer is one packed message.
+    async fn action(&self, call: Call, body: Bytes, deadline: Deadline) -> Result<Option<Bytes>> {
+        let mut home = self.shared.connections.home().clone();
+        let action = Action {
+            r#type: call.to_string(),
+            body,
+        };
+        let work = async {
+            let request = home.request(action, &self.shared.config, None, deadline).await?;
+            tracing::debug!(url = %home.url, %call, "calling");
+            let mut answers = match home.service.do_action(request).await {
+                Ok(response) => response.into_inner(),
+                Err(status) => return Err(home.error(status, call)),
+            };
+            let mut next = async || answers.message().await.map_err(|status| home.error(status, call));
+            let answer = next().await?;
+            // An error may still follow the answer; a second answer has no meaning, and ends the call.
+            if answer.is_some() {
+                next().await?;
+            }
+            Ok(answer.map(|answer| answer.body))
+        };
+        deadline.bound(call, work).await
+    }
+
+    async fn create_prepared(&self, sql: &str, deadline: Deadline) -> Result<ActionCreatePreparedStatementResult> {
+        let request = ActionCreatePreparedStatementRequest {
+            query: sql.to_owned(),
+            transaction_id: None,
+        };
+        let body = self
+            .action(Call::Prepare, packed(&request), deadline)
+            .await?
+            .ok_or_else(|| self.not_flight_sql(Call::Prepare, "it answered with nothing"))?;
+        Any::decode(body)
+            .ok()
+            .and_then(|any| any.unpack().ok().flatten())
+            .ok_or_else(|| self.not_flight_sql(Call::Prepare, "its answer is another message"))
+    }
+
+    /// Lets the server forget a prepared statement. The answer is there already, so that no failure matters.
+    async fn close_prepared(&self, handle: Bytes) {
+        let request = ActionClosePreparedStatementRequest {
+            prepared_statement_handle: handle,
+        };
+        let deadline = Deadline::starting_now(Some(CLOSE_PATIENCE));
+        if let Err(error) = self.action(Call::ClosePrepared, packed(&request), deadline).await {
+            tracing::debug!(%error, "the prepared statement was not closed");
+        }
+    }
+
+    pub(crate) fn not_flight_sql(&self, call: Call, problem: &str) -> Error {
+        Error::new(
+            ErrorKind::Protocol,
+            format!(
+                "the server at {} does not speak Flight SQL in {call}: {problem}",
+                self.url()
+            ),
+        )
+    }
+}
+
+#[async_trait]
+impl QueryService for FlightClient {
+    async fn run(&self, query: &Query) -> Result<RecordBatchStream> {
+        let deadline = self.query_deadline();
+        match self.shared.config.spelling {
+            QuerySpelling::FlightInfo => {
+                let command = CommandStatementQuery {
+                    query: query.sql().to_owned(),
+                    transaction_id: None,
+                };
+                self.stream(&command, Some(query), deadline).await
+            }
+            QuerySpelling::DirectTicket => {
+                let ticket = TicketStatementQuery {
+                    statement_handle: Bytes::copy_from_slice(query.sql().as_bytes()),
+                };
+                let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(packed(&ticket)));
+                results::open(
+                    Arc::clone(&self.shared),
+                    vec![endpoint],
+                    Some(query.clone()),
+                    deadline,
+                    || Ok(SchemaRef::new(arrow::datatypes::Schema::empty())),
+                )
+                .await
+            }
+        }
+    }
+
+    /// One call, and a second one to close the statement if the server keeps it. What travels beside the SQL is not sent:
+    /// servers plan without it.
+    async fn prepare(&self, query: &Query) -> Result<PreparedQuery> {
+        let deadline = self.query_deadline();
+        let prepared = self.create_prepared(query.sql(), deadline).await?;
+        let handle = prepared.prepared_statement_handle;
+        // A handle that is the SQL itself, as Micromegas gives it, names nothing that the server would keep.
+        if !handle.is_empty() && handle != query.sql().as_bytes() {
+            self.close_prepared(handle).await;
+        }
+        Ok(PreparedQuery::new(decode_schema(&prepared.dataset_schema)?))
+    }
+}
+
+impl fmt::Debug for FlightClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlightClient")
+            .field("config", &self.shared.config)
+            .finish()
+    }
+}
+
+/// A Flight SQL message as it travels: packed into an `Any` that names its type.
+pub(crate) fn packed<M: ProstMessageExt>(message: &M) -> Bytes {
+    message.as_any().encode_to_vec().into()
+}

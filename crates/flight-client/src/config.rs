@@ -1,0 +1,274 @@
+//! Where the server is, and how to talk to it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakepilot_query::{Error, ErrorKind, Result};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::address::ServerUrl;
+use crate::attribution::Attribution;
+use crate::credentials::{CredentialProvider, StaticCredentials};
+
+/// How a query is put to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum QuerySpelling {
+    /// `GetFlightInfo`, then `DoGet` of every endpoint that it names: what Flight SQL asks for, and every server takes.
+    #[default]
+    FlightInfo,
+    /// `DoGet` of a ticket that holds the SQL text, as the Micromegas Python client does: one round trip less, and only
+    /// for servers that read such a ticket, which Micromegas and the embedded lake do.
+    DirectTicket,
+}
+
+/// Where a server is, and how to talk to it. Everything in it has been checked.
+///
+/// ```
+/// use lakepilot_flight_client::ClientConfig;
+/// # fn main() -> lakepilot_query::Result<()> {
+/// let config = ClientConfig::new("grpc+tls://analytics.company.com:50051")?
+///     .with_bearer_token("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9")?
+///     .with_header("x-tenant-id", "production")?
+///     .with_header("x-request-id", "trace-12345")?;
+/// assert!(!format!("{config:?}").contains("eyJ"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ClientConfig {
+    pub(crate) url: ServerUrl,
+    pub(crate) headers: StaticCredentials,
+    pub(crate) provider: Option<Arc<dyn CredentialProvider>>,
+    pub(crate) attribution: Attribution,
+    pub(crate) ca_certificates: Vec<Vec<u8>>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) query_deadline: Option<Duration>,
+    pub(crate) ping_interval: Option<Duration>,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) spelling: QuerySpelling,
+}
+
+impl ClientConfig {
+    /// The defaults for the server at `url`: `grpc://`, `grpc+tcp://` or `http://` for plain text, `grpc+tls://` or
+    /// `https://` for TLS. Without a port it is 50051, or that of the web for `http` and `https`.
+    ///
+    /// # Errors
+    /// `InvalidInput`, with the accepted spellings, when the URL is not one of them, has no host, or holds a user name, a
+    /// password, a path or parameters.
+    pub fn new(url: impl AsRef<str>) -> Result<Self> {
+        Ok(Self {
+            url: ServerUrl::parse(url.as_ref())?,
+            headers: StaticCredentials::new(),
+            provider: None,
+            attribution: Attribution::new(),
+            ca_certificates: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            query_deadline: None,
+            ping_interval: None,
+            max_message_bytes: 256 * 1024 * 1024,
+            spelling: QuerySpelling::default(),
+        })
+    }
+
+    /// Sends one more header with every call. It is treated as a secret. A header of the same name is replaced.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the name or the value cannot be sent, or when the name is one that the client or the protocol
+    /// sets. The value is never in the error.
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self> {
+        self.headers = self.headers.with_header(name, value)?;
+        Ok(self)
+    }
+
+    /// Sends `authorization: Bearer TOKEN` with every call.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the token is empty or has spaces in it.
+    pub fn with_bearer_token(mut self, token: impl AsRef<str>) -> Result<Self> {
+        self.headers = self.headers.with_bearer_token(token)?;
+        Ok(self)
+    }
+
+    /// Sends `x-api-key: KEY` with every call; see [`StaticCredentials::with_api_key`].
+    ///
+    /// # Errors
+    /// `InvalidInput` when the key is empty or cannot be sent.
+    pub fn with_api_key(mut self, key: impl AsRef<str>) -> Result<Self> {
+        self.headers = self.headers.with_api_key(key)?;
+        Ok(self)
+    }
+
+    /// Asks the provider for headers before every call; they replace those of the same name set here.
+    #[must_use]
+    pub fn with_credentials(mut self, provider: Arc<dyn CredentialProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Says something else of the calling program.
+    #[must_use]
+    pub fn with_attribution(mut self, attribution: Attribution) -> Self {
+        self.attribution = attribution;
+        self
+    }
+
+    /// Trusts the authorities of a PEM file too, beside those of the system and of Mozilla's list.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is no certificate in it, or one that cannot be read.
+    pub fn with_ca_certificate(mut self, pem: impl AsRef<[u8]>) -> Result<Self> {
+        let pem = pem.as_ref();
+        let certificates = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| invalid_certificate(&format!("is damaged ({error})")))?;
+        if certificates.is_empty() {
+            return Err(invalid_certificate("holds no certificate"));
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in certificates {
+            roots.add(certificate).map_err(|error| {
+                invalid_certificate(&format!("holds a certificate that cannot be an authority ({error})"))
+            })?;
+        }
+        self.ca_certificates.push(pem.to_vec());
+        Ok(self)
+    }
+
+    /// How long connecting may take, with name resolution and the TLS handshake. 10 seconds unless set.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a query may take in all, from the call to its last batch, and the same for a prepare. No limit unless set.
+    ///
+    /// The server is told, and the client keeps to it even if the server does not.
+    #[must_use]
+    pub fn with_query_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
+        self.query_deadline = deadline.into();
+        self
+    }
+
+    /// How often to ask, while a call is under way and nothing arrives, whether the server still answers (HTTP/2 PING).
+    /// Never unless set: TCP keepalive, which is always on, finds a dead machine, and many gRPC servers hang up on a
+    /// client that pings more often than every five minutes. Set it when a proxy stands between.
+    #[must_use]
+    pub fn with_ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.ping_interval = interval.into();
+        self
+    }
+
+    /// The largest message that is accepted, in bytes, as it arrives and once unpacked. 256 MiB unless set.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is zero.
+    pub fn with_max_message_bytes(mut self, bytes: usize) -> Result<Self> {
+        if bytes == 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the message size limit cannot be zero",
+            ));
+        }
+        self.max_message_bytes = bytes;
+        Ok(self)
+    }
+
+    /// Puts queries to the server in another way.
+    #[must_use]
+    pub fn with_spelling(mut self, spelling: QuerySpelling) -> Self {
+        self.spelling = spelling;
+        self
+    }
+
+    /// The server, as `grpc://HOST:PORT`. There is never a secret in it.
+    pub fn url(&self) -> String {
+        self.url.to_string()
+    }
+
+    /// Whether a call tells the server something secret.
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.provider.is_some() || !self.headers.is_empty()
+    }
+}
+
+fn invalid_certificate(problem: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("the CA certificate {problem}: give a PEM file with '-----BEGIN CERTIFICATE-----' in it"),
+    )
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("url", &format_args!("{}", self.url))
+            .field("headers", &self.headers)
+            .field("provider", &self.provider.as_ref().map(|_| "..."))
+            .field("attribution", &self.attribution)
+            .field("ca_certificates", &self.ca_certificates.len())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("query_deadline", &self.query_deadline)
+            .field("ping_interval", &self.ping_interval)
+            .field("max_message_bytes", &self.max_message_bytes)
+            .field("spelling", &self.spelling)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ClientConfig {
+        ClientConfig::new("grpc://localhost").unwrap()
+    }
+
+    #[test]
+    fn a_file_that_is_no_certificate_is_refused() {
+        for (pem, says) in [
+            (&b""[..], "holds no certificate"),
+            (b"not a certificate", "holds no certificate"),
+            (
+                b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "cannot be an authority",
+            ),
+            (
+                b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+                "damaged",
+            ),
+        ] {
+            let error = config().with_ca_certificate(pem).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.message().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = config()
+            .with_bearer_token("hunter2-bearer")
+            .unwrap()
+            .with_api_key("hunter2-key")
+            .unwrap()
+            .with_credentials(Arc::new(
+                StaticCredentials::new().with_bearer_token("hunter2-provided").unwrap(),
+            ));
+        let shown = format!("{config:?} {config:#?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(
+            shown.contains("authorization") && shown.contains("x-api-key"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_message_limit_of_nothing_is_refused() {
+        assert_eq!(
+            config().with_max_message_bytes(0).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+    }
+}

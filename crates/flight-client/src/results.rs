@@ -1,0 +1,192 @@
+//! The result of a query, endpoint by endpoint.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow_flight::{FlightData, FlightEndpoint, Ticket};
+use futures::stream;
+use lakepilot_query::{Error, ErrorKind, Query, RecordBatchStream, Result};
+use tonic::Streaming;
+
+use crate::client::Shared;
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::ipc::{Decoded, Decoder};
+use crate::status::Call;
+
+/// Opens the first endpoint and waits for its schema. The others are opened one after the other, as their turn comes, so
+/// that their batches are in the order of the endpoints.
+pub(crate) async fn open(
+    shared: Arc<Shared>,
+    endpoints: Vec<FlightEndpoint>,
+    query: Option<Query>,
+    deadline: Deadline,
+    empty: impl FnOnce() -> Result<SchemaRef>,
+) -> Result<RecordBatchStream> {
+    let mut endpoints = VecDeque::from(endpoints);
+    let Some(first) = endpoints.pop_front() else {
+        return Ok(RecordBatchStream::from_batches(empty()?, Vec::new()));
+    };
+    let mut results = Results {
+        shared,
+        query,
+        deadline,
+        endpoints,
+        current: None,
+        schema: None,
+    };
+    let schema = deadline.bound(Call::Get, results.enter(first)).await?;
+    let batches = stream::unfold(Some(results), |results| async {
+        let mut results = results?;
+        let deadline = results.deadline;
+        match deadline.bound(Call::Get, results.next()).await {
+            Ok(Some(batch)) => Some((Ok(batch), Some(results))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Ok(RecordBatchStream::new(schema, batches))
+}
+
+struct Results {
+    shared: Arc<Shared>,
+    query: Option<Query>,
+    deadline: Deadline,
+    endpoints: VecDeque<FlightEndpoint>,
+    current: Option<Part>,
+    /// The schema of the first endpoint, which all have to have.
+    schema: Option<SchemaRef>,
+}
+
+impl Results {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(part) = &mut self.current {
+                if let Some(batch) = part.next_batch().await? {
+                    return Ok(Some(self.with_common_schema(batch)?));
+                }
+                self.current = None;
+            }
+            match self.endpoints.pop_front() {
+                Some(endpoint) => self.enter(endpoint).await?,
+                None => return Ok(None),
+            };
+        }
+    }
+
+    /// Starts on an endpoint, and checks that its schema is that of the ones before.
+    async fn enter(&mut self, endpoint: FlightEndpoint) -> Result<SchemaRef> {
+        let config = &self.shared.config;
+        let connection = self.shared.connections.for_endpoint(&endpoint, config).await?;
+        let ticket = endpoint
+            .ticket
+            .ok_or_else(|| Error::new(ErrorKind::Protocol, "the server named an endpoint with no ticket"))?;
+        let request = connection
+            .request(ticket, config, self.query.as_ref(), self.deadline)
+            .await?;
+        let (part, schema) = Part::open(connection, request, config.max_message_bytes).await?;
+        match &self.schema {
+            Some(expected) if *expected != schema => {
+                return Err(Error::new(
+                    ErrorKind::Protocol,
+                    format!(
+                        "the parts of the result do not fit together: the first has the columns ({}), another one ({})",
+                        columns(expected),
+                        columns(&schema)
+                    ),
+                ));
+            }
+            Some(_) => {}
+            None => self.schema = Some(Arc::clone(&schema)),
+        }
+        self.current = Some(part);
+        Ok(schema)
+    }
+
+    /// Every batch has the schema of the stream, and not an equal one of its own endpoint.
+    fn with_common_schema(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        match &self.schema {
+            Some(schema) if !Arc::ptr_eq(schema, batch.schema_ref()) => Ok(batch.with_schema(Arc::clone(schema))?),
+            _ => Ok(batch),
+        }
+    }
+}
+
+fn columns(schema: &SchemaRef) -> String {
+    const MOST_COLUMNS: usize = 20;
+    let mut text: Vec<String> = schema
+        .fields()
+        .iter()
+        .take(MOST_COLUMNS)
+        .map(|field| {
+            let not_null = if field.is_nullable() { "" } else { " not null" };
+            format!("{} {}{not_null}", field.name(), field.data_type())
+        })
+        .collect();
+    if schema.fields().len() > MOST_COLUMNS {
+        text.push("...".to_owned());
+    }
+    text.join(", ")
+}
+
+/// The stream of one endpoint.
+struct Part {
+    connection: Connection,
+    messages: Streaming<FlightData>,
+    decoder: Decoder,
+}
+
+impl Part {
+    async fn open(
+        mut connection: Connection,
+        request: tonic::Request<Ticket>,
+        max_message_bytes: usize,
+    ) -> Result<(Self, SchemaRef)> {
+        tracing::debug!(url = %connection.url, call = %Call::Get, "calling");
+        let messages = match connection.service.do_get(request).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Err(connection.error(status, Call::Get)),
+        };
+        let mut part = Self {
+            connection,
+            messages,
+            decoder: Decoder::new(max_message_bytes),
+        };
+        loop {
+            match part.next_message().await? {
+                Some(Decoded::Schema(schema)) => return Ok((part, schema)),
+                Some(Decoded::Nothing) => {}
+                // The decoder lets no batch pass before a schema.
+                Some(Decoded::Batch(_)) | None => {
+                    return Err(Error::new(
+                        ErrorKind::Protocol,
+                        format!(
+                            "the server at {} ended the result before it told its schema",
+                            part.connection.url
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            match self.next_message().await? {
+                Some(Decoded::Batch(batch)) => return Ok(Some(batch)),
+                Some(Decoded::Schema(_) | Decoded::Nothing) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    async fn next_message(&mut self) -> Result<Option<Decoded>> {
+        match self.messages.message().await {
+            Ok(Some(data)) => self.decoder.decode(data).map(Some),
+            Ok(None) => Ok(None),
+            Err(status) => Err(self.connection.error(status, Call::Get)),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The one place where a connection is made.
+
+use std::time::Duration;
+
+use arrow_flight::flight_service_client::FlightServiceClient;
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use lakepilot_query::{Error, ErrorKind, Result};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tower::{BoxError, Service, ServiceExt};
+
+use crate::address::ServerUrl;
+use crate::config::ClientConfig;
+use crate::failure;
+use crate::quick_ack::QuickAckStream;
+
+/// The plain Flight client: the Flight SQL one of arrow-flight panics when a server closes without a result.
+pub(crate) type FlightService = FlightServiceClient<Channel>;
+
+/// Half of the time and of the processor on both sides of a large result, against HTTP/2's default of 16 KiB.
+const FRAME_BYTES: u32 = 256 * 1024;
+
+/// What may be under way on one stream: 500 MB/s over a round trip of 60 ms.
+const STREAM_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
+
+/// What may be under way on all streams of a connection.
+const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+
+/// Error messages travel as headers, and one that lists the columns of a wide view is longer than the default of 16 KiB.
+const HEADERS_BYTES: u32 = 1024 * 1024;
+
+/// A connection that is there, or an error that says why not.
+pub(crate) async fn connect(config: &ClientConfig, url: &ServerUrl) -> Result<FlightService> {
+    let endpoint = endpoint(config, url)?;
+    tracing::debug!(%url, "connecting");
+    let channel = endpoint
+        .connect_with_connector(connector())
+        .await
+        .map_err(|error| failure::from_connect_error(error, url, config.connect_timeout))?;
+    Ok(service(channel, config))
+}
+
+/// A connection that is made with the first call.
+pub(crate) fn connect_lazily(config: &ClientConfig, url: &ServerUrl) -> Result<FlightService> {
+    let channel = endpoint(config, url)?.connect_with_connector_lazy(connector());
+    Ok(service(channel, config))
+}
+
+fn service(channel: Channel, config: &ClientConfig) -> FlightService {
+    FlightServiceClient::new(channel)
+        .max_decoding_message_size(config.max_message_bytes)
+        .max_encoding_message_size(config.max_message_bytes)
+}
+
+fn endpoint(config: &ClientConfig, url: &ServerUrl) -> Result<Endpoint> {
+    let endpoint = Endpoint::from(url.to_uri()?)
+        .user_agent(concat!("lakepilot/", env!("CARGO_PKG_VERSION")))
+        .map_err(|error| Error::new(ErrorKind::Internal, "the user agent cannot be sent").with_source(error))?
+        .connect_timeout(config.connect_timeout)
+        .max_frame_size(FRAME_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(HEADERS_BYTES);
+    let endpoint = match config.ping_interval {
+        Some(interval) => endpoint.http2_keep_alive_interval(interval),
+        None => endpoint,
+    };
+    if url.is_tls() {
+        with_tls(endpoint, config)
+    } else {
+        Ok(endpoint)
+    }
+}
+
+fn with_tls(endpoint: Endpoint, config: &ClientConfig) -> Result<Endpoint> {
+    let authorities = config.ca_certificates.iter().map(Certificate::from_pem);
+    let tls = ClientTlsConfig::new().with_webpki_roots().ca_certificates(authorities);
+    // A machine without any system roots, such as a small container, is not an error: the others are there.
+    endpoint
+        .clone()
+        .tls_config(tls.clone().with_native_roots())
+        .or_else(|error| {
+            tracing::debug!(error = ?error, "the system's certificate authorities cannot be read");
+            endpoint.tls_config(tls)
+        })
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, "TLS cannot be set up").with_source(error))
+}
+
+/// TCP with the options that small answers and dead machines need. Tries the addresses of a name side by side.
+fn connector() -> impl Service<Uri, Response = TokioIo<QuickAckStream>, Error = BoxError, Future: Send> + Send + 'static
+{
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_keepalive(Some(Duration::from_secs(60)));
+    http.set_keepalive_interval(Some(Duration::from_secs(15)));
+    http.set_keepalive_retries(Some(4));
+    http.map_response(|io| TokioIo::new(QuickAckStream::new(io.into_inner())))
+        .map_err(BoxError::from)
+}
