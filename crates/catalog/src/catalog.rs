@@ -74,7 +74,8 @@ impl Catalog {
     /// Those of every method of [`Catalog`].
     pub async fn find_process(&self, process_id: &str) -> Result<Option<Process>> {
         let filter = ProcessFilter::all().with_process_id(process_id).with_limit(1);
-        Ok(self.processes(&filter).await?.into_iter().next())
+        let processes = self.processes(&filter).await?;
+        Ok(processes.into_iter().find(|process| process.process_id == process_id))
     }
 
     /// The streams that match, the latest known first.
@@ -90,7 +91,10 @@ impl Catalog {
     /// # Errors
     /// Those of every method of [`Catalog`].
     pub async fn streams_of_process(&self, process_id: &str) -> Result<Vec<Stream>> {
-        self.streams(&StreamFilter::all().with_process_id(process_id)).await
+        let mut streams = self.streams(&StreamFilter::all().with_process_id(process_id)).await?;
+        // What is retired may hang on it, so the server's word is not enough.
+        streams.retain(|stream| stream.process_id.as_deref() == Some(process_id));
+        Ok(streams)
     }
 
     /// The blocks of a process in the order in which they reached the lake. A busy process has a great many; a range
@@ -127,7 +131,7 @@ impl Catalog {
         of: &str,
         read: impl Fn(&ColumnReader<'_>) -> Result<Vec<T>>,
     ) -> Result<Vec<T>> {
-        let context = |error: lakepilot_query::Error| error.context(format!("list {}", of.trim_start_matches("list_")));
+        let context = |error: lakepilot_query::Error| error.context(format!("read {of}"));
         let mut batches = self.service.run(query).await.map_err(context)?;
         // An answer without rows has to have the columns too: "nothing there" decides what is believed gone.
         let mut rows = read(&ColumnReader::new(&RecordBatch::new_empty(batches.schema()), of))?;
