@@ -7,5 +7,7 @@ mod server;
 mod store;
 mod views;
 
+pub use engine::{Fault, LakeService, ServiceOptions};
+pub use server::{ServedLake, ServedTable};
 pub use store::{Changes, InstanceInfo, Lake, Lease, PartitionFilter, PartitionRecord};
 pub use views::{Instances, TimeColumns, ViewSet, view_set, view_sets};

@@ -1,1 +1,5 @@
-//! server
+//! The lake over Arrow Flight SQL.
+
+mod served;
+
+pub use self::served::{ServedLake, ServedTable};
