@@ -196,13 +196,16 @@ impl StdError for Error {
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            std::io::ErrorKind::TimedOut => ErrorKind::TimedOut,
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::ResourceExhausted,
-            _ => ErrorKind::Io,
-        };
-        Self::new(kind, error.to_string()).with_source(error)
+        Self::new(io_kind(&error), error.to_string()).with_source(error)
+    }
+}
+
+fn io_kind(error: &std::io::Error) -> ErrorKind {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+        std::io::ErrorKind::TimedOut => ErrorKind::TimedOut,
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::ResourceExhausted,
+        _ => ErrorKind::Io,
     }
 }
 
@@ -210,7 +213,7 @@ impl From<arrow::error::ArrowError> for Error {
     fn from(error: arrow::error::ArrowError) -> Self {
         use arrow::error::ArrowError;
         let kind = match &error {
-            ArrowError::IoError(..) => ErrorKind::Io,
+            ArrowError::IoError(_, io) => io_kind(io),
             ArrowError::IpcError(_) => ErrorKind::Protocol,
             ArrowError::NotYetImplemented(_) => ErrorKind::Unsupported,
             ArrowError::MemoryError(_) => ErrorKind::ResourceExhausted,

@@ -198,7 +198,10 @@ mod tests {
     #[tokio::test]
     async fn collect_keeps_every_batch_in_order() {
         let query = Query::new("SELECT n").unwrap();
-        let result = service(vec![batch(&[1, 2]), batch(&[]), batch(&[3])]).collect(&query).await.unwrap();
+        let result = service(vec![batch(&[1, 2]), batch(&[]), batch(&[3])])
+            .collect(&query)
+            .await
+            .unwrap();
         assert_eq!(result.num_rows(), 3);
         assert_eq!(result.to_batch().unwrap(), batch(&[1, 2, 3]));
     }
@@ -206,7 +209,10 @@ mod tests {
     #[tokio::test]
     async fn the_first_row_is_one_row_and_skips_empty_batches() {
         let query = Query::new("SELECT n").unwrap();
-        let some = service(vec![batch(&[]), batch(&[7, 8])]).first_row(&query).await.unwrap();
+        let some = service(vec![batch(&[]), batch(&[7, 8])])
+            .first_row(&query)
+            .await
+            .unwrap();
         assert_eq!(some, Some(batch(&[7])));
         assert_eq!(service(vec![batch(&[])]).first_row(&query).await.unwrap(), None);
     }

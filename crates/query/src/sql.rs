@@ -71,7 +71,8 @@ mod tests {
 
     /// The one expression of `SELECT <expression>`, however the text was meant to break out of it.
     fn only_expression(sql: &str) -> Expr {
-        let mut statements = Parser::parse_sql(&GenericDialect {}, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let mut statements =
+            Parser::parse_sql(&GenericDialect {}, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert_eq!(statements.len(), 1, "{sql}");
         let Statement::Query(query) = statements.remove(0) else {
             panic!("{sql} is not a query")

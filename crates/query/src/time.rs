@@ -94,7 +94,10 @@ impl TimeRange {
         const MOST_SLICES: u128 = 1_000_000;
         let length = length.as_nanos();
         if length == 0 {
-            return Err(Error::new(ErrorKind::InvalidInput, "a slice cannot have a length of zero"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a slice cannot have a length of zero",
+            ));
         }
         let instants = self.instants();
         let slices = instants.div_ceil(length);
@@ -182,7 +185,9 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
         .ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidInput,
-                format!("'{text}' is not a length of time: write a whole number and s, m, h, d or w, such as 30s or 7d"),
+                format!(
+                    "'{text}' is not a length of time: write a whole number and s, m, h, d or w, such as 30s or 7d"
+                ),
             )
         })
 }

@@ -1,0 +1,159 @@
+//! How many rows to expect, asked while the query already runs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use lakepilot_catalog::{Catalog, ColumnReader, Partition, PartitionFilter};
+use lakepilot_query::{Error, ErrorKind, Query, QueryService, QueryServiceExt, Result, TimeRange};
+use serde::Serialize;
+
+/// An expected number of rows, and what it stands on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// The rows to expect.
+    pub rows: u64,
+    /// What the number stands on.
+    pub basis: EstimateBasis,
+}
+
+/// What an estimate stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EstimateBasis {
+    /// The query was counted.
+    Count,
+    /// The row counts of partitions, clipped to the time range.
+    PartitionMetadata,
+}
+
+impl fmt::Display for EstimateBasis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Count => "count",
+            Self::PartitionMetadata => "partition metadata",
+        })
+    }
+}
+
+/// Tells how many rows a query may return.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait RowEstimator: Send + Sync {
+    /// The estimate, or `None` when nothing can be said.
+    ///
+    /// # Errors
+    /// Those of what is asked; a run goes on without an estimate.
+    async fn estimate(&self, query: &Query) -> Result<Option<Estimate>>;
+}
+
+/// Counts the rows by running the query inside a `COUNT(*)`: right, and as dear as the query itself.
+pub struct CountEstimator {
+    service: Arc<dyn QueryService>,
+}
+
+impl CountEstimator {
+    /// An estimator that asks the service.
+    pub fn new(service: Arc<dyn QueryService>) -> Self {
+        Self { service }
+    }
+}
+
+#[async_trait]
+impl RowEstimator for CountEstimator {
+    async fn estimate(&self, query: &Query) -> Result<Option<Estimate>> {
+        let counted = query.clone().with_limit(None).with_sql(count_sql(query.sql()))?;
+        let row = self.service.first_row(&counted).await?.ok_or_else(no_count)?;
+        let rows: i64 = ColumnReader::new(&row, "COUNT(*)").required("row_count")?.value(0)?;
+        let rows = u64::try_from(rows).unwrap_or(0);
+        Ok(Some(Estimate {
+            rows: query.limit().map_or(rows, |limit| rows.min(limit)),
+            basis: EstimateBasis::Count,
+        }))
+    }
+}
+
+fn no_count() -> Error {
+    Error::new(ErrorKind::Protocol, "the server answered a COUNT(*) with no number")
+}
+
+/// The query as a subquery. A line break ends a comment at the end of the SQL; a semicolon there is taken off.
+fn count_sql(sql: &str) -> String {
+    let statement = sql.trim().trim_end_matches(';');
+    format!("SELECT COUNT(*) AS row_count FROM ({statement}\n) AS counted")
+}
+
+/// Adds up the rows of the partitions of one view instance, each as far as its event time lies in the time range.
+///
+/// That is the number of rows of a query with no filter but time. Whoever makes one knows that the query is such.
+pub struct PartitionEstimator {
+    catalog: Catalog,
+    view_set: String,
+    instance: String,
+}
+
+impl PartitionEstimator {
+    /// An estimator for queries on one view instance.
+    pub fn new(service: Arc<dyn QueryService>, view_set: impl Into<String>, instance: impl Into<String>) -> Self {
+        Self {
+            catalog: Catalog::new(service),
+            view_set: view_set.into(),
+            instance: instance.into(),
+        }
+    }
+}
+
+#[async_trait]
+impl RowEstimator for PartitionEstimator {
+    async fn estimate(&self, query: &Query) -> Result<Option<Estimate>> {
+        let filter = PartitionFilter::all()
+            .with_view_sets([self.view_set.as_str()])
+            .with_instances([self.instance.as_str()]);
+        let partitions = self.catalog.partitions(&filter).await?;
+        let rows: f64 = partitions
+            .iter()
+            .map(|partition| rows_within(partition, query.time_range()))
+            .sum();
+        let rows = rows.round() as u64;
+        Ok(Some(Estimate {
+            rows: query.limit().map_or(rows, |limit| rows.min(limit)),
+            basis: EstimateBasis::PartitionMetadata,
+        }))
+    }
+}
+
+/// The rows of a partition in a time range, as if they were spread evenly over its event time.
+fn rows_within(partition: &Partition, range: Option<TimeRange>) -> f64 {
+    let rows = partition.num_rows as f64;
+    let (Some(range), Some(least), Some(most)) = (range, partition.min_event_time, partition.max_event_time) else {
+        return rows;
+    };
+    let begin = least.max(range.begin());
+    let end = most.min(range.end());
+    if begin > end {
+        return 0.0;
+    }
+    let length = |delta: TimeDelta| delta.num_microseconds().unwrap_or(i64::MAX) as f64;
+    let whole = length(most - least);
+    if whole <= 0.0 {
+        rows
+    } else {
+        rows * length(end - begin) / whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_semicolon_or_a_comment_does_not_swallow_the_count() {
+        assert_eq!(
+            count_sql("SELECT 1; "),
+            "SELECT COUNT(*) AS row_count FROM (SELECT 1\n) AS counted"
+        );
+        assert!(count_sql("SELECT 1 -- all").ends_with("-- all\n) AS counted"));
+    }
+}

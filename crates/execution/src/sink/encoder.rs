@@ -1,0 +1,242 @@
+//! The formats of files, as encoders over any writer.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::csv;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::writer::{FileWriter, StreamWriter};
+use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use lakepilot_query::{Error, ErrorKind, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+/// Rows of a Parquet row group: enough to compress well, few enough to hold.
+const ROW_GROUP_ROWS: usize = 256 * 1024;
+
+/// The format of a file of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileFormat {
+    /// Apache Parquet, compressed with zstd, dictionary columns kept.
+    Parquet,
+    /// Arrow IPC, the file format with a footer.
+    ArrowFile,
+    /// Arrow IPC, the stream format, for pipes.
+    ArrowStream,
+    /// Comma-separated values with a header line. Nested columns are written as text.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// One JSON array of objects.
+    Json,
+}
+
+/// The last failure of a writer. Some encoders keep its text only, and lose what kind of failure it was.
+type Failure = Arc<Mutex<Option<io::Error>>>;
+
+/// Counts what goes through it, and remembers a failure.
+pub(crate) struct Watched<W> {
+    inner: W,
+    bytes: u64,
+    failure: Failure,
+}
+
+impl<W> Watched<W> {
+    fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|error| {
+            let copy = io::Error::new(error.kind(), error.to_string());
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+        })
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let result = self.inner.write(buffer);
+        let written = self.remember(result)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.inner.flush();
+        self.remember(result)
+    }
+}
+
+/// An encoder of one format over a writer.
+pub(crate) struct Encoder<W: Write + Send> {
+    format: Format<W>,
+    failure: Failure,
+}
+
+enum Format<W: Write + Send> {
+    Parquet(Box<ArrowWriter<Watched<W>>>),
+    ArrowFile(Box<FileWriter<Watched<W>>>),
+    ArrowStream(Box<StreamWriter<Watched<W>>>),
+    Csv(Box<csv::Writer<Watched<W>>>, SchemaRef),
+    Ndjson(Box<JsonWriter<Watched<W>, LineDelimited>>),
+    Json(Box<JsonWriter<Watched<W>, JsonArray>>),
+}
+
+impl<W: Write + Send> Encoder<W> {
+    pub(crate) fn new(format: FileFormat, schema: &SchemaRef, writer: W) -> Result<Self> {
+        let failure = Failure::default();
+        let writer = Watched {
+            inner: writer,
+            bytes: 0,
+            failure: Arc::clone(&failure),
+        };
+        let format = Format::new(format, schema, writer).map_err(|error| real_failure(&failure, error))?;
+        Ok(Self { format, failure })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.format
+            .write(batch)
+            .map_err(|error| real_failure(&self.failure, error))
+    }
+
+    /// Writes the end of the format; returns the writer and how many bytes went into it.
+    pub(crate) fn finish(self) -> Result<(W, u64)> {
+        let watched = self
+            .format
+            .finish()
+            .map_err(|error| real_failure(&self.failure, error))?;
+        Ok((watched.inner, watched.bytes))
+    }
+}
+
+/// The failure of the writer, where there was one, in the place of what an encoder made of it.
+fn real_failure(failure: &Failure, error: Error) -> Error {
+    match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(io) => Error::from(io),
+        None => error,
+    }
+}
+
+impl<W: Write + Send> Format<W> {
+    fn new(format: FileFormat, schema: &SchemaRef, writer: Watched<W>) -> Result<Self> {
+        Ok(match format {
+            FileFormat::Parquet => {
+                let compression = Compression::ZSTD(ZstdLevel::try_new(1).map_err(parquet_error)?);
+                let properties = WriterProperties::builder()
+                    .set_compression(compression)
+                    .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+                    .build();
+                let parquet =
+                    ArrowWriter::try_new(writer, Arc::clone(schema), Some(properties)).map_err(parquet_error)?;
+                Self::Parquet(Box::new(parquet))
+            }
+            FileFormat::ArrowFile => Self::ArrowFile(Box::new(FileWriter::try_new(writer, schema)?)),
+            FileFormat::ArrowStream => Self::ArrowStream(Box::new(StreamWriter::try_new(writer, schema)?)),
+            FileFormat::Csv => {
+                let schema = Arc::new(csv_schema(schema));
+                let mut csv = csv::WriterBuilder::new().with_header(true).build(writer);
+                // A result of no rows still has its header line.
+                csv.write(&RecordBatch::new_empty(Arc::clone(&schema)))?;
+                Self::Csv(Box::new(csv), schema)
+            }
+            FileFormat::Ndjson => Self::Ndjson(Box::new(WriterBuilder::new().with_explicit_nulls(true).build(writer))),
+            FileFormat::Json => Self::Json(Box::new(WriterBuilder::new().with_explicit_nulls(true).build(writer))),
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match self {
+            Self::Parquet(parquet) => parquet.write(batch).map_err(parquet_error),
+            Self::ArrowFile(file) => Ok(file.write(batch)?),
+            Self::ArrowStream(stream) => {
+                stream.write(batch)?;
+                // Whoever reads a pipe wants the batch now.
+                Ok(stream.get_mut().flush()?)
+            }
+            Self::Csv(csv, schema) => Ok(csv.write(&csv_batch(batch, schema)?)?),
+            Self::Ndjson(json) => Ok(json.write(batch)?),
+            Self::Json(json) => Ok(json.write(batch)?),
+        }
+    }
+
+    fn finish(self) -> Result<Watched<W>> {
+        let mut writer = match self {
+            Self::Parquet(parquet) => parquet.into_inner().map_err(parquet_error)?,
+            Self::ArrowFile(file) => file.into_inner()?,
+            Self::ArrowStream(stream) => stream.into_inner()?,
+            Self::Csv(csv, _) => csv.into_inner(),
+            Self::Ndjson(mut json) => {
+                json.finish()?;
+                json.into_inner()
+            }
+            Self::Json(mut json) => {
+                json.finish()?;
+                let mut writer = json.into_inner();
+                writer.write_all(b"\n")?;
+                writer
+            }
+        };
+        writer.flush()?;
+        Ok(writer)
+    }
+}
+
+fn is_nested(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_nested(values),
+        other => other.is_nested(),
+    }
+}
+
+/// The schema with text in the place of nested columns, which CSV does not have.
+fn csv_schema(schema: &Schema) -> Schema {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            if is_nested(field.data_type()) {
+                Field::new(field.name(), DataType::Utf8, true)
+            } else {
+                field.as_ref().clone()
+            }
+        })
+        .collect();
+    Schema::new(fields)
+}
+
+fn csv_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| {
+            if is_nested(column.data_type()) {
+                as_text(column)
+            } else {
+                Ok(Arc::clone(column))
+            }
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+fn as_text(column: &ArrayRef) -> Result<ArrayRef> {
+    let formatter = ArrayFormatter::try_new(column.as_ref(), &FormatOptions::new())?;
+    let text: StringArray = (0..column.len())
+        .map(|row| (!column.is_null(row)).then(|| formatter.value(row).to_string()))
+        .collect();
+    Ok(Arc::new(text))
+}
+
+pub(crate) fn parquet_error(error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(io) => Error::from(*io),
+            Err(source) => Error::new(ErrorKind::Internal, source.to_string()),
+        },
+        ParquetError::NYI(message) => Error::new(ErrorKind::Unsupported, message),
+        other => Error::new(ErrorKind::Internal, other.to_string()).with_source(other),
+    }
+}

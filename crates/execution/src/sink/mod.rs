@@ -1,0 +1,54 @@
+//! Where batches go.
+
+mod callback;
+mod encoder;
+mod file;
+mod writer;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use lakepilot_query::Result;
+use serde::Serialize;
+
+pub use callback::{AsyncCallbackSink, CallbackSink, DiscardSink};
+pub use encoder::FileFormat;
+pub use file::FileSink;
+pub use writer::WriterSink;
+
+/// What a sink has made of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SinkSummary {
+    /// The bytes that were written, encoded; zero for a sink that writes none.
+    pub bytes_written: u64,
+}
+
+/// Takes the batches of a run, one after the other.
+///
+/// The executor calls [`start`](Self::start) once, [`write`](Self::write) for every batch in order, and then either
+/// [`finish`](Self::finish) or [`abort`](Self::abort). A sink that is dropped before `finish` leaves nothing half-written.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait BatchSink: Send {
+    /// The schema of the batches to come, also when none comes.
+    ///
+    /// # Errors
+    /// The run ends with them.
+    async fn start(&mut self, schema: SchemaRef) -> Result<()>;
+
+    /// A batch, with its number from zero.
+    ///
+    /// # Errors
+    /// The query is called off, and the run ends with them.
+    async fn write(&mut self, index: u64, batch: RecordBatch) -> Result<()>;
+
+    /// All batches were written.
+    ///
+    /// # Errors
+    /// The run ends with them.
+    async fn finish(&mut self) -> Result<SinkSummary>;
+
+    /// The run has failed or was called off: nothing half-written is to remain.
+    async fn abort(&mut self);
+}

@@ -1,0 +1,113 @@
+//! A sink into a writer: standard output, a socket, memory.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use lakepilot_query::{Error, ErrorKind, Result};
+
+use super::encoder::{Encoder, FileFormat};
+use super::{BatchSink, SinkSummary};
+
+/// Encodes batches into a writer, on a thread where that may block.
+pub struct WriterSink<W: Write + Send + 'static> {
+    format: FileFormat,
+    name: Arc<str>,
+    state: State<W>,
+}
+
+enum State<W: Write + Send + 'static> {
+    Fresh(W),
+    Open(Encoder<W>),
+    Finished(W),
+    /// The writer was lost with a task that ended early, or given up after an error.
+    Gone,
+}
+
+impl<W: Write + Send + 'static> WriterSink<W> {
+    /// A sink of a format into `writer`, which errors call `name`.
+    pub fn new(writer: W, format: FileFormat, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            format,
+            name: name.into(),
+            state: State::Fresh(writer),
+        }
+    }
+
+    /// The writer, after [`finish`](BatchSink::finish).
+    pub fn into_inner(self) -> Option<W> {
+        match self.state {
+            State::Finished(writer) => Some(writer),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn take_finished(&mut self) -> Option<W> {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Finished(writer) => Some(writer),
+            _ => None,
+        }
+    }
+
+    /// Moves the state to a thread that may block, and back.
+    async fn blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(State<W>) -> Result<(State<W>, T)> + Send + 'static,
+    ) -> Result<T> {
+        let state = std::mem::replace(&mut self.state, State::Gone);
+        let name = Arc::clone(&self.name);
+        let done = tokio::task::spawn_blocking(move || work(state))
+            .await
+            .map_err(|error| Error::new(ErrorKind::Internal, "the task that encodes ended early").with_source(error))?;
+        let (state, value) = done.map_err(|error| error.context(format!("cannot write {name}")))?;
+        self.state = state;
+        Ok(value)
+    }
+}
+
+fn misused<T>() -> Result<T> {
+    Err(Error::new(
+        ErrorKind::Internal,
+        "the sink was not started, or has ended",
+    ))
+}
+
+#[async_trait]
+impl<W: Write + Send + 'static> BatchSink for WriterSink<W> {
+    async fn start(&mut self, schema: SchemaRef) -> Result<()> {
+        let format = self.format;
+        self.blocking(move |state| match state {
+            State::Fresh(writer) => Ok((State::Open(Encoder::new(format, &schema, writer)?), ())),
+            _ => misused(),
+        })
+        .await
+    }
+
+    async fn write(&mut self, _index: u64, batch: RecordBatch) -> Result<()> {
+        self.blocking(move |state| match state {
+            State::Open(mut encoder) => {
+                encoder.write(&batch)?;
+                Ok((State::Open(encoder), ()))
+            }
+            _ => misused(),
+        })
+        .await
+    }
+
+    async fn finish(&mut self) -> Result<SinkSummary> {
+        self.blocking(|state| match state {
+            State::Open(encoder) => {
+                let (writer, bytes_written) = encoder.finish()?;
+                Ok((State::Finished(writer), SinkSummary { bytes_written }))
+            }
+            _ => misused(),
+        })
+        .await
+    }
+
+    async fn abort(&mut self) {
+        self.state = State::Gone;
+    }
+}

@@ -1,0 +1,182 @@
+//! What a run has done, and where its time went.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::estimate::Estimate;
+
+/// The statistics of a run. Times are in seconds, sizes in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Batches that the consumer got.
+    pub batches_processed: u64,
+    /// Rows that the consumer got.
+    pub rows_processed: u64,
+    /// The whole time of the run.
+    pub total_time: f64,
+    /// The mean time that the consumer took for a batch.
+    pub avg_batch_time: f64,
+    /// Bytes of the rows in memory.
+    pub decoded_bytes: u64,
+    /// From the start to the first batch; `None` when there was none.
+    pub time_to_first_batch: Option<f64>,
+    /// From the start to the schema: what the server took to accept and plan the query.
+    pub planning_time: f64,
+    /// Time spent waiting for the service, while the consumer may have been busy.
+    pub waiting_time: f64,
+    /// Time that the consumer was busy.
+    pub consumer_time: f64,
+    /// How long the consumer took for a batch.
+    pub batch_latency: Latency,
+    /// The most bytes of rows that were held at one time.
+    pub peak_in_flight_bytes: u64,
+    /// The estimate, when one arrived.
+    pub estimate: Option<EstimateReport>,
+}
+
+impl Statistics {
+    /// Rows per second over the whole run; zero for a run that took no time.
+    pub fn rows_per_second(&self) -> f64 {
+        per_second(self.rows_processed, self.total_time)
+    }
+
+    /// Bytes per second over the whole run; zero for a run that took no time.
+    pub fn bytes_per_second(&self) -> f64 {
+        per_second(self.decoded_bytes, self.total_time)
+    }
+}
+
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+/// Percentiles of a time, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Latency {
+    /// The median.
+    pub p50: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+/// An estimate beside what came out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EstimateReport {
+    /// The estimate.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+    /// How far it was off: the larger of estimated and true over the smaller, 1 when it was right. Zero rows count as one.
+    pub q_error: f64,
+}
+
+/// Gathers statistics while a run goes on.
+pub(crate) struct Recorder {
+    statistics: Statistics,
+    latencies: Option<Histogram<u64>>,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Self {
+        Self {
+            statistics: Statistics::default(),
+            // Three digits of everything between a microsecond and an hour; without it, percentiles stay zero.
+            latencies: Histogram::new_with_bounds(1, 3_600_000_000, 3).ok(),
+        }
+    }
+
+    pub(crate) fn planned(&mut self, elapsed: Duration) {
+        self.statistics.planning_time = elapsed.as_secs_f64();
+    }
+
+    pub(crate) fn first_batch(&mut self, elapsed: Duration) {
+        self.statistics.time_to_first_batch.get_or_insert(elapsed.as_secs_f64());
+    }
+
+    pub(crate) fn waited(&mut self, time: Duration) {
+        self.statistics.waiting_time += time.as_secs_f64();
+    }
+
+    pub(crate) fn consumed(&mut self, rows: u64, bytes: u64, time: Duration) {
+        let statistics = &mut self.statistics;
+        statistics.batches_processed += 1;
+        statistics.rows_processed += rows;
+        statistics.decoded_bytes += bytes;
+        statistics.consumer_time += time.as_secs_f64();
+        statistics.avg_batch_time = statistics.consumer_time / statistics.batches_processed as f64;
+        if let Some(latencies) = &mut self.latencies {
+            latencies.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1));
+        }
+    }
+
+    pub(crate) fn in_flight(&mut self, bytes: usize) {
+        let peak = &mut self.statistics.peak_in_flight_bytes;
+        *peak = (*peak).max(bytes as u64);
+    }
+
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        (self.statistics.rows_processed, self.statistics.decoded_bytes)
+    }
+
+    pub(crate) fn finish(mut self, elapsed: Duration, estimate: Option<Estimate>) -> Statistics {
+        self.statistics.total_time = elapsed.as_secs_f64();
+        if let Some(latencies) = self.latencies.filter(|latencies| !latencies.is_empty()) {
+            let seconds = |micros: u64| micros as f64 / 1e6;
+            self.statistics.batch_latency = Latency {
+                p50: seconds(latencies.value_at_quantile(0.50)),
+                p95: seconds(latencies.value_at_quantile(0.95)),
+                p99: seconds(latencies.value_at_quantile(0.99)),
+                max: seconds(latencies.max()),
+            };
+        }
+        self.statistics.estimate = estimate.map(|estimate| EstimateReport {
+            q_error: q_error(estimate.rows, self.statistics.rows_processed),
+            estimate,
+        });
+        self.statistics
+    }
+}
+
+fn q_error(estimated: u64, actual: u64) -> f64 {
+    let (estimated, actual) = (estimated.max(1) as f64, actual.max(1) as f64);
+    (estimated / actual).max(actual / estimated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_and_the_percentiles_are_of_the_consumer() {
+        let mut recorder = Recorder::new();
+        for millis in [10, 20, 30, 1000] {
+            recorder.consumed(5, 100, Duration::from_millis(millis));
+        }
+        let statistics = recorder.finish(Duration::from_secs(2), None);
+        assert_eq!(
+            (
+                statistics.batches_processed,
+                statistics.rows_processed,
+                statistics.decoded_bytes
+            ),
+            (4, 20, 400)
+        );
+        assert!((statistics.avg_batch_time - 0.265).abs() < 1e-9);
+        assert!((statistics.batch_latency.p50 - 0.020).abs() < 1e-3);
+        assert!((statistics.batch_latency.max - 1.0).abs() < 1e-2);
+        assert_eq!(statistics.rows_per_second(), 10.0);
+    }
+
+    #[test]
+    fn q_error_is_the_same_both_ways() {
+        assert_eq!(q_error(50, 100), 2.0);
+        assert_eq!(q_error(100, 50), 2.0);
+        assert_eq!(q_error(0, 0), 1.0);
+    }
+}

@@ -1,0 +1,235 @@
+//! The executor: what the consumer gets, when it is told, and how it ends.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use async_trait::async_trait;
+use lakepilot_execution::{
+    AsyncCallbackSink, BatchSize, BatchedExecutor, CallbackSink, CountEstimator, DiscardSink, Estimate, EstimateBasis,
+    ExecutionOptions, NoProgress, ProgressEvent, ProgressObserver, RowEstimator, batch_bytes,
+};
+use lakepilot_query::{Error, ErrorKind, MockQueryService, Query, RecordBatchStream, Result};
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use crate::service::{End, Scripted, batch, query, schema};
+
+/// Long enough for a slow machine, and no test takes it when it passes.
+const BOUND: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct Events(Mutex<Vec<String>>);
+
+impl ProgressObserver for Events {
+    fn on_event(&self, event: &ProgressEvent) {
+        let told = match event {
+            ProgressEvent::Started { .. } => "started".to_owned(),
+            ProgressEvent::EstimateArrived(estimate) => format!("estimate {}", estimate.rows),
+            ProgressEvent::Received { rows, .. } => format!("received {rows}"),
+            ProgressEvent::Batch {
+                index,
+                rows,
+                total_rows,
+                ..
+            } => format!("batch {index}: {rows} of {total_rows}"),
+            ProgressEvent::Finished(statistics) => format!("finished {}", statistics.rows_processed),
+            ProgressEvent::Failed { message } => format!("failed: {message}"),
+            other => format!("{other:?}"),
+        };
+        self.0.lock().unwrap().push(told);
+    }
+}
+
+fn executor(service: Arc<Scripted>, batch_size: BatchSize) -> BatchedExecutor {
+    BatchedExecutor::new(service, ExecutionOptions::new().with_batch_size(batch_size))
+}
+
+#[tokio::test]
+async fn events_come_in_order_and_end_with_the_totals() {
+    let service = Scripted::new(vec![batch(0, 3), batch(3, 0), batch(3, 2)], End::Well);
+    let events = Events::default();
+    let statistics = executor(service, BatchSize::AsReceived)
+        .execute(&query(), &mut DiscardSink, &events)
+        .await
+        .unwrap();
+    let events = events.0.into_inner().unwrap();
+    assert_eq!(
+        events,
+        [
+            "started",
+            "received 3",
+            "received 5",
+            "batch 0: 3 of 3",
+            "batch 1: 2 of 5",
+            "finished 5"
+        ]
+    );
+    assert_eq!((statistics.batches_processed, statistics.rows_processed), (2, 5));
+    assert_eq!(
+        statistics.decoded_bytes,
+        (batch_bytes(&batch(0, 3)) + batch_bytes(&batch(3, 2))) as u64
+    );
+    assert!(statistics.time_to_first_batch.unwrap() <= statistics.total_time);
+}
+
+#[tokio::test]
+async fn an_empty_result_is_a_run_of_no_batches() {
+    let statistics = executor(Scripted::new(vec![], End::Well), BatchSize::default())
+        .execute(&query(), &mut DiscardSink, &NoProgress)
+        .await
+        .unwrap();
+    assert_eq!((statistics.batches_processed, statistics.rows_processed), (0, 0));
+    assert_eq!(statistics.time_to_first_batch, None);
+}
+
+#[tokio::test]
+async fn an_error_of_the_service_comes_after_the_rows_before_it() {
+    let mut got = 0;
+    let mut sink = CallbackSink::new(|_, batch: RecordBatch| {
+        got += batch.num_rows();
+        Ok(())
+    });
+    let service = Scripted::new(vec![batch(0, 3), batch(3, 2)], End::WithError);
+    let executor = executor(service, BatchSize::AsReceived);
+    let error = executor.execute(&query(), &mut sink, &NoProgress).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert_eq!(got, 5);
+}
+
+#[tokio::test]
+async fn an_error_of_the_consumer_drops_the_stream_even_when_the_server_hangs() {
+    let service = Scripted::new(vec![batch(0, 3)], End::Never);
+    let seen = Arc::clone(&service.seen);
+    let mut sink = CallbackSink::new(|_, _| Err(Error::new(ErrorKind::ResourceExhausted, "disk full")));
+    let executor = executor(service, BatchSize::AsReceived);
+    let query = query();
+    let run = executor.execute(&query, &mut sink, &NoProgress);
+    let error = tokio::time::timeout(BOUND, run)
+        .await
+        .expect("the run hangs")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    assert!(seen.dropped.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_slow_consumer_slows_the_server_down() {
+    let batches: Vec<_> = (0..50).map(|n| batch(n * 10, 10)).collect();
+    let service = Scripted::new(batches, End::Well);
+    let seen = Arc::clone(&service.seen);
+    let most_ahead = Arc::new(Mutex::new(0));
+    let sink_seen = Arc::clone(&seen);
+    let sink_ahead = Arc::clone(&most_ahead);
+    let mut sink = AsyncCallbackSink::new(move |index, _| {
+        let (seen, ahead) = (Arc::clone(&sink_seen), Arc::clone(&sink_ahead));
+        async move {
+            // Many chances for the stream to be polled on.
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            let taken = seen.taken.load(Ordering::SeqCst);
+            let mut most = ahead.lock().unwrap();
+            *most = (*most).max(taken - index);
+            Ok(())
+        }
+    });
+    executor(service, BatchSize::AsReceived)
+        .execute(&query(), &mut sink, &NoProgress)
+        .await
+        .unwrap();
+    assert_eq!(
+        *most_ahead.lock().unwrap(),
+        2,
+        "the batch that is written and the next one"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_run_ends_and_drops_the_stream() {
+    let service = Scripted::new(vec![batch(0, 3)], End::Never);
+    let seen = Arc::clone(&service.seen);
+    let token = CancellationToken::new();
+    let options = ExecutionOptions::new()
+        .with_batch_size(BatchSize::AsReceived)
+        .with_cancellation(token.clone());
+    let executor = BatchedExecutor::new(service, options);
+    let mut sink = CallbackSink::new(move |_, _| {
+        token.cancel();
+        Ok(())
+    });
+    let query = query();
+    let run = executor.execute(&query, &mut sink, &NoProgress);
+    let error = tokio::time::timeout(BOUND, run)
+        .await
+        .expect("the run hangs")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert!(seen.dropped.load(Ordering::SeqCst));
+}
+
+struct Slow;
+
+#[async_trait]
+impl RowEstimator for Slow {
+    async fn estimate(&self, _query: &Query) -> Result<Option<Estimate>> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn an_estimate_that_never_arrives_delays_nothing() {
+    let service = Scripted::new(vec![batch(0, 3)], End::Well);
+    let executor = executor(service, BatchSize::AsReceived).with_estimator(Arc::new(Slow));
+    let mut sink = DiscardSink;
+    let query = query();
+    let run = executor.execute(&query, &mut sink, &NoProgress);
+    let statistics = tokio::time::timeout(BOUND, run)
+        .await
+        .expect("the run waits for the estimate")
+        .unwrap();
+    assert_eq!(statistics.rows_processed, 3);
+    assert_eq!(statistics.estimate, None);
+}
+
+#[tokio::test]
+async fn the_count_is_that_of_the_query_as_a_subquery() {
+    let mut service = MockQueryService::new();
+    service.expect_run().returning(|query| {
+        assert_eq!(
+            query.sql(),
+            "SELECT COUNT(*) AS row_count FROM (SELECT n FROM t -- all\n) AS counted"
+        );
+        let counts = arrow::array::Int64Array::from(vec![42]);
+        let batch = RecordBatch::try_from_iter([("row_count", Arc::new(counts) as _)])?;
+        Ok(RecordBatchStream::from_batches(batch.schema(), vec![batch]))
+    });
+    let query = Query::new("SELECT n FROM t -- all").unwrap();
+    let estimate = CountEstimator::new(Arc::new(service)).estimate(&query).await.unwrap();
+    assert_eq!(
+        estimate,
+        Some(Estimate {
+            rows: 42,
+            basis: EstimateBasis::Count
+        })
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn every_row_arrives_once_and_in_order(sizes in proptest::collection::vec(0i64..200, 0..12), target in 1usize..20_000) {
+        let mut from = 0;
+        let batches: Vec<_> = sizes.iter().map(|rows| { let made = batch(from, *rows); from += rows; made }).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut got = Vec::new();
+        let mut sink = CallbackSink::new(|_, batch| { got.push(batch); Ok(()) });
+        let executor = executor(Scripted::new(batches.clone(), End::Well), BatchSize::Bytes(target));
+        let statistics = runtime.block_on(executor.execute(&query(), &mut sink, &NoProgress)).unwrap();
+        prop_assert_eq!(statistics.rows_processed, from as u64);
+        let columns = |batches: &[RecordBatch]| concat_batches(&schema(), batches).unwrap().project(&[0, 1]).unwrap();
+        prop_assert_eq!(columns(&got), columns(&batches));
+    }
+}
