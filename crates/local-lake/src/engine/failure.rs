@@ -41,10 +41,7 @@ pub(crate) fn query_error(step: Step, error: DataFusionError, query_id: &str) ->
                 line: span.start.line,
                 column: span.start.column,
             });
-            message.push_str(&format!(
-                " (at line {}, column {})",
-                span.start.line, span.start.column
-            ));
+            message.push_str(&format!(" (at line {}, column {})", span.start.line, span.start.column));
         }
         for note in &diagnostic.notes {
             message.push_str(&format!("\nnote: {}", note.message));
@@ -115,23 +112,42 @@ mod tests {
             (DataFusionError::Execution("e".into()), ErrorKind::InvalidQuery),
             (DataFusionError::Configuration("c".into()), ErrorKind::InvalidQuery),
             (DataFusionError::NotImplemented("n".into()), ErrorKind::Unsupported),
-            (DataFusionError::ResourcesExhausted("r".into()), ErrorKind::ResourceExhausted),
+            (
+                DataFusionError::ResourcesExhausted("r".into()),
+                ErrorKind::ResourceExhausted,
+            ),
             (ArrowError::DivideByZero.into(), ErrorKind::Internal),
             (DataFusionError::Internal("i".into()), ErrorKind::Internal),
-            (external(Error::new(ErrorKind::NotFound, "no process")), ErrorKind::Internal),
-            (external(Error::new(ErrorKind::ResourceExhausted, "disk full")), ErrorKind::ResourceExhausted),
+            (
+                external(Error::new(ErrorKind::NotFound, "no process")),
+                ErrorKind::Internal,
+            ),
+            (
+                external(Error::new(ErrorKind::ResourceExhausted, "disk full")),
+                ErrorKind::ResourceExhausted,
+            ),
         ] {
             let text = error.to_string();
             let failure = query_error(Step::Streaming, error, "id");
             assert_eq!(failure.kind(), kind, "{text}");
-            assert!(failure.message().starts_with("error building data stream: "), "{failure}");
+            assert!(
+                failure.message().starts_with("error building data stream: "),
+                "{failure}"
+            );
             assert_eq!(failure.query_id(), Some("id"));
         }
     }
 
     #[test]
     fn the_root_is_told_without_its_wrapping() {
-        let failure = query_error(Step::Planning, DataFusionError::Plan("no such thing".into()).context("outer"), "q");
-        assert_eq!(failure.message(), "error building dataframe: Error during planning: no such thing");
+        let failure = query_error(
+            Step::Planning,
+            DataFusionError::Plan("no such thing".into()).context("outer"),
+            "q",
+        );
+        assert_eq!(
+            failure.message(),
+            "error building dataframe: Error during planning: no such thing"
+        );
     }
 }

@@ -66,7 +66,10 @@ mod tests {
         for (nested, flat) in [
             (dictionary(DataType::Utf8), DataType::Utf8),
             (dictionary(dictionary(DataType::Binary)), DataType::Binary),
-            (DataType::List(item(dictionary(DataType::Utf8))), DataType::List(item(DataType::Utf8))),
+            (
+                DataType::List(item(dictionary(DataType::Utf8))),
+                DataType::List(item(DataType::Utf8)),
+            ),
             (
                 DataType::Struct(vec![item(dictionary(DataType::Utf8))].into()),
                 DataType::Struct(vec![item(DataType::Utf8)].into()),

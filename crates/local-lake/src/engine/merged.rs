@@ -28,7 +28,12 @@ fn merge_of(view_set: &ViewSet) -> Option<Merge> {
     match view_set.name() {
         "processes" => Some(Merge {
             key: &["process_id"],
-            latest: &["last_update_time", "last_block_end_ticks", "last_block_end_time", "audience"],
+            latest: &[
+                "last_update_time",
+                "last_block_end_ticks",
+                "last_block_end_time",
+                "audience",
+            ],
             counted: &[],
         }),
         "streams" => Some(Merge {
@@ -60,7 +65,11 @@ pub(crate) fn merged_view(view_set: &ViewSet, partitions: Arc<dyn TableProvider>
     let columns = schema.fields().iter().map(|field| {
         let value = column(field.name());
         // The largest of a dictionary's values is not in a dictionary.
-        if is_key(field) { value } else { cast(value, field.data_type().clone()).alias(field.name()) }
+        if is_key(field) {
+            value
+        } else {
+            cast(value, field.data_type().clone()).alias(field.name())
+        }
     });
     let name = format!("__{}__partitions", view_set.name());
     let plan = LogicalPlanBuilder::scan(name, provider_as_source(partitions), None)?

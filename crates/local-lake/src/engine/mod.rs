@@ -3,10 +3,10 @@
 mod failure;
 mod flatten;
 mod functions;
-mod ingest;
 mod merged;
 mod options;
 mod scan;
+mod served;
 mod service;
 mod session;
 mod statement;

@@ -20,11 +20,11 @@ use datafusion::object_store::{ObjectMeta, path::Path};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_optimizer::output_requirements::OutputRequirementExec;
-use datafusion::physical_plan::{Distribution, ExecutionPlan};
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{Distribution, ExecutionPlan};
 use datafusion::prelude::{Expr, lit};
 use datafusion::scalar::ScalarValue;
 use lakepilot_query::TimeRange;
@@ -130,7 +130,10 @@ impl ScanRequest<'_> {
             let last = pair[0].max_sort_key_time.unwrap_or(pair[0].max_event_time);
             last <= pair[1].min_event_time
         });
-        let files = files.iter().map(|file| self.ordered_file(file)).collect::<Result<Vec<_>>>()?;
+        let files = files
+            .iter()
+            .map(|file| self.ordered_file(file))
+            .collect::<Result<Vec<_>>>()?;
         let groups = if sorted && consecutive {
             vec![FileGroup::new(files)]
         } else {
@@ -138,7 +141,9 @@ impl ScanRequest<'_> {
         };
         let builder = self.builder(groups, self.time_range, self.wide_projection(self.time_range)?)?;
         let builder = if sorted {
-            builder.with_output_ordering(vec![self.ordering(&self.view_set.schema())?]).with_preserve_order(true)
+            builder
+                .with_output_ordering(vec![self.ordering(&self.view_set.schema())?])
+                .with_preserve_order(true)
         } else {
             builder
         };
@@ -212,9 +217,10 @@ impl ScanRequest<'_> {
     fn balanced(&self, config: FileScanConfig) -> Result<FileScanConfig> {
         let options = self.state.config_options();
         let target = self.state.config().target_partitions();
-        let split = config
-            .file_source()
-            .repartitioned(target, options.optimizer.repartition_file_min_size, None, &config)?;
+        let split =
+            config
+                .file_source()
+                .repartitioned(target, options.optimizer.repartition_file_min_size, None, &config)?;
         Ok(split.unwrap_or(config))
     }
 
@@ -233,7 +239,11 @@ impl ScanRequest<'_> {
         let mut source = ParquetSource::new(self.view_set.schema())
             .with_table_parquet_options(self.state.default_table_options().parquet)
             .with_parquet_file_reader_factory(Arc::new(reader));
-        let filters = self.filters.iter().cloned().chain(range.map(|range| self.time_filter(range)));
+        let filters = self
+            .filters
+            .iter()
+            .cloned()
+            .chain(range.map(|range| self.time_filter(range)));
         if let Some(predicate) = conjunction(filters) {
             source = source.with_predicate(self.physical(predicate, &self.view_set.schema())?);
         }
@@ -291,7 +301,8 @@ impl ScanRequest<'_> {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let Some(range) = range else { return Ok(plan) };
         let predicate = self.physical(self.time_filter(range), &plan.schema())?;
-        let mut filter = FilterExecBuilder::new(predicate, Arc::clone(&plan)).with_batch_size(self.state.config().batch_size());
+        let mut filter =
+            FilterExecBuilder::new(predicate, Arc::clone(&plan)).with_batch_size(self.state.config().batch_size());
         if narrow && let Some(projection) = self.projection {
             filter = filter.apply_projection(Some((0..projection.len()).collect()))?;
         }
@@ -300,7 +311,10 @@ impl ScanRequest<'_> {
 
     /// The plan without the columns that only its order needed.
     fn narrowed(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(projection) = self.projection.filter(|projection| projection.len() < plan.schema().fields().len()) else {
+        let Some(projection) = self
+            .projection
+            .filter(|projection| projection.len() < plan.schema().fields().len())
+        else {
             return Ok(plan);
         };
         let schema = plan.schema();
@@ -324,7 +338,11 @@ fn partitioned_file(file: &PartitionFile) -> Result<PartitionedFile> {
 
 fn nanos(time: DateTime<Utc>) -> i64 {
     time.timestamp_nanos_opt().unwrap_or_else(|| {
-        if time < DateTime::UNIX_EPOCH { i64::MIN } else { i64::MAX }
+        if time < DateTime::UNIX_EPOCH {
+            i64::MIN
+        } else {
+            i64::MAX
+        }
     })
 }
 

@@ -12,9 +12,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::{Stream, StreamExt, TryStreamExt, future};
-use lakepilot_query::{
-    Dictionaries, Error, ErrorKind, PreparedQuery, Query, QueryService, RecordBatchStream, Result,
-};
+use lakepilot_query::{Dictionaries, Error, ErrorKind, PreparedQuery, Query, QueryService, RecordBatchStream, Result};
 use uuid::Uuid;
 
 use crate::engine::failure::{Step, query_error};
@@ -180,7 +178,8 @@ async fn execute(
     let at = |step| move |error| (step, error);
     let mut state = context.state();
     if statement::acts(&plan).map_err(at(Step::PhysicalPlan))? {
-        // One part, so that nothing reads ahead of the caller: an action goes on only as far as its messages are read.
+        // One part, so that nothing reads ahead of the caller: an action goes on only as far as its messages are read, and
+        // rows that belong together arrive together.
         state.config_mut().options_mut().execution.target_partitions = 1;
     }
     let physical = state

@@ -1,14 +1,15 @@
 //! Which statements a query may be, and what those do that are not selects.
 
-use datafusion::common::tree_node::TreeNodeRecursion;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{internal_err, not_impl_err, plan_err};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::logical_expr::{DdlStatement, EmptyRelation, LogicalPlan, Statement};
-use datafusion::prelude::SessionContext;
-use std::sync::Arc;
+use datafusion::prelude::{Expr, SessionContext};
 
-use crate::engine::functions::MessageTable;
+use crate::engine::functions::{MessageTable, is_action};
 
 /// What is left to run of a statement.
 pub(crate) enum Runnable {
@@ -30,7 +31,10 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
         match node {
             LogicalPlan::Copy(_) => not_impl_err!("COPY is not offered: a query does not write files"),
             LogicalPlan::Dml(dml) => {
-                not_impl_err!("{} is not offered: tables are changed by ingestion and by the partition functions", dml.op)
+                not_impl_err!(
+                    "{} is not offered: tables are changed by ingestion and by the partition functions",
+                    dml.op
+                )
             }
             LogicalPlan::Ddl(
                 DdlStatement::CreateMemoryTable(_)
@@ -85,17 +89,21 @@ pub(crate) async fn begin(context: &SessionContext, plan: LogicalPlan) -> Result
     }
 }
 
-/// Whether the plan reads a table that changes the lake while it is read.
+/// Whether running the plan changes the lake: it reads a table that does while it is read, or calls a function that does.
 pub(crate) fn acts(plan: &LogicalPlan) -> Result<bool> {
     let mut acts = false;
     plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && source_as_provider(&scan.source).is_ok_and(|table| table.downcast_ref::<MessageTable>().is_some())
-        {
-            acts = true;
-            return Ok(TreeNodeRecursion::Stop);
+        if let LogicalPlan::TableScan(scan) = node {
+            acts |= source_as_provider(&scan.source).is_ok_and(|table| table.downcast_ref::<MessageTable>().is_some());
         }
-        Ok(TreeNodeRecursion::Continue)
+        node.apply_expressions(|expression| {
+            acts |= expression.exists(|part| Ok(calls_an_action(part)))?;
+            Ok(TreeNodeRecursion::Continue)
+        })
     })?;
     Ok(acts)
+}
+
+fn calls_an_action(expression: &Expr) -> bool {
+    matches!(expression, Expr::ScalarFunction(call) if is_action(&call.func))
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
@@ -43,7 +44,10 @@ impl InstanceTable {
     /// Materialises the instance where that happens on first use, and lists its partitions that hold rows of the range.
     async fn files(&self, range: Option<TimeRange>) -> Result<Vec<PartitionFile>> {
         if self.view_set.instances() == Instances::Stream && range.is_none() {
-            let message = format!("query range mandatory for {} view", self.view_set.name().replace('_', " "));
+            let message = format!(
+                "query range mandatory for {} view",
+                self.view_set.name().replace('_', " ")
+            );
             return Err(external(Error::new(ErrorKind::Internal, message)));
         }
         let (lake, view_set, instance) = (self.lake.clone(), self.view_set, self.instance.clone());
@@ -82,8 +86,9 @@ fn file_of(lake: &Lake, record: PartitionRecord) -> Option<PartitionFile> {
         size_bytes: record.file_size_bytes.try_into().ok()?,
         num_rows: record.num_rows.try_into().ok()?,
         updated: record.updated,
-        min_event_time: record.min_event_time?,
-        max_event_time: record.max_event_time?,
+        // Rows without a time lie anywhere; a query with a time range is not given them.
+        min_event_time: record.min_event_time.unwrap_or(DateTime::<Utc>::MIN_UTC),
+        max_event_time: record.max_event_time.unwrap_or(DateTime::<Utc>::MAX_UTC),
         max_sort_key_time: record.max_sort_key_time,
         sort_order: record.sort_order,
     })

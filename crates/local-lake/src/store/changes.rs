@@ -89,7 +89,15 @@ impl<'a> Changes<'a> {
             Some((file_path, size))
         };
         let times = source::event_range(view_set, rows)?;
-        self.record(view_set, instance, insert_range, file, num_rows as i64, num_rows as i64, times)
+        self.record(
+            view_set,
+            instance,
+            insert_range,
+            file,
+            num_rows as i64,
+            num_rows as i64,
+            times,
+        )
     }
 
     /// Adds a partition whose file is that of a segment, under a second name.
@@ -105,7 +113,15 @@ impl<'a> Changes<'a> {
         let size = files::link(self.root, &segment.file_path, &file_path)?;
         let insert_range = (segment.begin_insert, segment.end_insert);
         let rows = segment.num_rows;
-        self.record(view_set, instance, insert_range, Some((file_path, size)), rows, rows, times)
+        self.record(
+            view_set,
+            instance,
+            insert_range,
+            Some((file_path, size)),
+            rows,
+            rows,
+            times,
+        )
     }
 
     /// Sets how many source rows went into a partition where that is not the number of its rows.
@@ -131,7 +147,10 @@ impl<'a> Changes<'a> {
         times: Option<(i64, i64)>,
     ) -> Result<PartitionRecord> {
         if begin > end {
-            return Err(Error::new(ErrorKind::InvalidInput, "the range of insert time begins after it ends"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the range of insert time begins after it ends",
+            ));
         }
         let (file_path, size) = file.map_or((None, 0), |(path, size)| (Some(path), size));
         let mut record = PartitionRecord {
@@ -157,7 +176,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Adds source rows: what partitions are materialised from.
-    pub(super) fn add_segment(
+    pub(crate) fn add_segment(
         &mut self,
         view_set: &ViewSet,
         (begin, end): (DateTime<Utc>, DateTime<Utc>),

@@ -33,16 +33,20 @@ impl<'a> Arguments<'a> {
             .ok_or_else(|| plan_datafusion_err!("{function} misses an argument: {expected}"))?;
         match constant(expression)? {
             Some(value) => Ok((index + 1, value)),
-            None => plan_err!("argument {} of {function} is not a constant; expected {expected}", index + 1),
+            None => plan_err!(
+                "argument {} of {function} is not a constant; expected {expected}",
+                index + 1
+            ),
         }
     }
 
     /// The next argument, which is text.
     pub(crate) fn text(&mut self, expected: &str) -> Result<String> {
         match self.next(expected)? {
-            (_, ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text))) => {
-                Ok(text)
-            }
+            (
+                _,
+                ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)),
+            ) => Ok(text),
             (index, other) => self.wrong(index, &other, expected),
         }
     }
@@ -60,12 +64,12 @@ impl<'a> Arguments<'a> {
     /// Text without a zone is not a mistake of the SQL for the real service, so it is an internal error here too.
     pub(crate) fn time(&mut self, expected: &str) -> Result<DateTime<Utc>> {
         match self.next(expected)? {
-            (_, ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))) => DateTime::parse_from_rfc3339(&text)
-                .map(Into::into)
-                .map_err(|error| {
+            (_, ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))) => {
+                DateTime::parse_from_rfc3339(&text).map(Into::into).map_err(|error| {
                     let message = format!("'{text}' is not a time in RFC 3339 with a zone: {error}");
                     external(Error::new(ErrorKind::InvalidInput, message))
-                }),
+                })
+            }
             (_, ScalarValue::TimestampNanosecond(Some(nanos), zone)) => match zone.as_deref() {
                 None | Some("+00:00" | "UTC") => Ok(DateTime::from_timestamp_nanos(nanos)),
                 Some(zone) => plan_err!("a timestamp in the zone {zone} was given; it has to be in UTC"),
@@ -75,7 +79,10 @@ impl<'a> Arguments<'a> {
     }
 
     fn wrong<T>(&self, index: usize, found: &ScalarValue, expected: &str) -> Result<T> {
-        plan_err!("argument {index} of {} is {found:?}; expected {expected}", self.function)
+        plan_err!(
+            "argument {index} of {} is {found:?}; expected {expected}",
+            self.function
+        )
     }
 }
 
@@ -91,11 +98,14 @@ fn constant(expression: &Expr) -> Result<Option<ScalarValue>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::prelude::{cast, col, lit};
     use datafusion::arrow::datatypes::{DataType, TimeUnit};
+    use datafusion::prelude::{cast, col, lit};
 
     fn timestamp(zone: Option<&str>) -> Expr {
-        cast(lit("2026-01-01T00:00:00Z"), DataType::Timestamp(TimeUnit::Nanosecond, zone.map(Into::into)))
+        cast(
+            lit("2026-01-01T00:00:00Z"),
+            DataType::Timestamp(TimeUnit::Nanosecond, zone.map(Into::into)),
+        )
     }
 
     #[test]
@@ -118,7 +128,9 @@ mod tests {
             (lit(5i64), "expected a time"),
             (col("x"), "not a constant"),
         ] {
-            let error = Arguments::new("f", std::slice::from_ref(&expression)).time("a time").unwrap_err();
+            let error = Arguments::new("f", std::slice::from_ref(&expression))
+                .time("a time")
+                .unwrap_err();
             assert!(error.to_string().contains(says), "{expression}: {error}");
         }
     }
@@ -130,7 +142,10 @@ mod tests {
         assert_eq!(arguments.text("a name").unwrap(), "a");
         assert_eq!(arguments.integer("a number").unwrap(), 7);
         let missing = arguments.text("a name").unwrap_err();
-        assert!(missing.to_string().contains("f misses an argument: a name"), "{missing}");
+        assert!(
+            missing.to_string().contains("f misses an argument: a name"),
+            "{missing}"
+        );
         let wrong = Arguments::new("f", &expressions[1..]).text("a name").unwrap_err();
         assert!(wrong.to_string().contains("argument 1 of f is"), "{wrong}");
     }

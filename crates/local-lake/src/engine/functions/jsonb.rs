@@ -13,9 +13,7 @@ use datafusion::arrow::compute::{cast, filter, is_not_null, take};
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type};
 use datafusion::common::{exec_datafusion_err, exec_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::scalar::ScalarValue;
 use jsonb::RawJsonb;
 
@@ -125,7 +123,9 @@ impl ScalarUDFImpl for JsonbFunction {
                 let documents = cast(&documents, &self.operation.input_type())?;
                 let names = cast(names, &DataType::Utf8)?;
                 let keys = Int32Array::from_iter_values(0..row_count(&documents)?);
-                let results = self.evaluate(&documents, |row| names.is_valid(row).then(|| names.as_string::<i32>().value(row)))?;
+                let results = self.evaluate(&documents, |row| {
+                    names.is_valid(row).then(|| names.as_string::<i32>().value(row))
+                })?;
                 self.spread(results, &keys)?
             }
         };
@@ -140,20 +140,38 @@ impl JsonbFunction {
             None => None,
             Some(value) => match value.try_as_str() {
                 Some(Some(name)) => Some(name),
-                Some(None) => return Ok(datafusion::arrow::array::new_null_array(&self.operation.return_type(), documents.len())),
+                Some(None) => {
+                    return Ok(datafusion::arrow::array::new_null_array(
+                        &self.operation.return_type(),
+                        documents.len(),
+                    ));
+                }
                 None => return exec_err!("the second argument of {} is a name, as text", self.name),
             },
         };
         let (entries, keys) = match documents.as_dictionary_opt::<Int32Type>() {
             Some(column) => (Arc::clone(column.values()), column.keys().clone()),
-            None => (Arc::clone(documents), Int32Array::from_iter_values(0..row_count(documents)?)),
+            None => (
+                Arc::clone(documents),
+                Int32Array::from_iter_values(0..row_count(documents)?),
+            ),
         };
         let expected = self.operation.input_type();
         if !matches!(
             entries.data_type(),
-            DataType::Binary | DataType::BinaryView | DataType::LargeBinary | DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Null
+            DataType::Binary
+                | DataType::BinaryView
+                | DataType::LargeBinary
+                | DataType::Utf8
+                | DataType::Utf8View
+                | DataType::LargeUtf8
+                | DataType::Null
         ) {
-            return exec_err!("{} takes {expected}, or a dictionary of it, not {}", self.name, documents.data_type());
+            return exec_err!(
+                "{} takes {expected}, or a dictionary of it, not {}",
+                self.name,
+                documents.data_type()
+            );
         }
         let entries = cast(&entries, &expected)?;
         let results = self.evaluate(&entries, |_| name)?;
@@ -168,7 +186,8 @@ impl JsonbFunction {
         let documents = documents.as_binary::<i32>();
         let raw = |row: usize| documents.is_valid(row).then(|| RawJsonb::new(documents.value(row)));
         let rows = 0..documents.len();
-        let fail = |error: jsonb::Error| exec_datafusion_err!("{} met a document that is not JSONB: {error}", self.name);
+        let fail =
+            |error: jsonb::Error| exec_datafusion_err!("{} met a document that is not JSONB: {error}", self.name);
         Ok(match self.operation {
             Operation::Property => Arc::new(
                 rows.map(|row| option(raw(row).zip(name(row)), |(document, name)| property(document, name)))
@@ -191,9 +210,13 @@ impl JsonbFunction {
                     .collect::<StringArray>(),
             ),
             Operation::AsText => Arc::new(
-                rows.map(|row| option(raw(row), |document| Ok(document.as_str()?.map(|text| text.into_owned()))))
-                    .collect::<Result<StringArray, jsonb::Error>>()
-                    .map_err(fail)?,
+                rows.map(|row| {
+                    option(raw(row), |document| {
+                        Ok(document.as_str()?.map(|text| text.into_owned()))
+                    })
+                })
+                .collect::<Result<StringArray, jsonb::Error>>()
+                .map_err(fail)?,
             ),
             Operation::AsFloat => Arc::new(
                 rows.map(|row| option(raw(row), |document| document.as_f64()))
@@ -206,9 +229,13 @@ impl JsonbFunction {
                     .map_err(fail)?,
             ),
             Operation::ArrayLength => Arc::new(
-                rows.map(|row| option(raw(row), |document| Ok(document.array_length()?.map(|length| length as i64))))
-                    .collect::<Result<Int64Array, jsonb::Error>>()
-                    .map_err(fail)?,
+                rows.map(|row| {
+                    option(raw(row), |document| {
+                        Ok(document.array_length()?.map(|length| length as i64))
+                    })
+                })
+                .collect::<Result<Int64Array, jsonb::Error>>()
+                .map_err(fail)?,
             ),
             Operation::ObjectKeys => object_keys(rows.map(raw)).map_err(fail)?,
             Operation::Parse => return exec_err!("{} takes text", self.name),

@@ -130,7 +130,12 @@ fn partitions_batch(records: &[PartitionRecord]) -> Result<RecordBatch> {
         times(|record| record.min_event_time),
         times(|record| record.max_event_time),
         times(|record| Some(record.updated)),
-        Arc::new(records.iter().map(|record| record.file_path.as_deref()).collect::<StringArray>()),
+        Arc::new(
+            records
+                .iter()
+                .map(|record| record.file_path.as_deref())
+                .collect::<StringArray>(),
+        ),
         numbers(|record| record.file_size_bytes),
         bytes(|record| &record.file_schema_hash),
         bytes(|record| &record.source_data_hash),
@@ -168,11 +173,18 @@ fn view_sets_schema() -> SchemaRef {
 
 fn view_sets_batch() -> Result<RecordBatch> {
     let flags = |value: fn(&ViewSet) -> bool| -> ArrayRef {
-        Arc::new(view_sets().iter().map(|view_set| Some(value(view_set))).collect::<BooleanArray>())
+        Arc::new(
+            view_sets()
+                .iter()
+                .map(|view_set| Some(value(view_set)))
+                .collect::<BooleanArray>(),
+        )
     };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(view_sets().iter().map(ViewSet::name))),
-        Arc::new(BinaryArray::from_iter_values(view_sets().iter().map(ViewSet::schema_hash))),
+        Arc::new(BinaryArray::from_iter_values(
+            view_sets().iter().map(ViewSet::schema_hash),
+        )),
         Arc::new(StringArray::from_iter_values(
             view_sets().iter().map(|view_set| format!("{:?}", view_set.schema())),
         )),

@@ -51,7 +51,9 @@ impl Materialize {
 
 impl fmt::Debug for Materialize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Materialize").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Materialize")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,7 +67,12 @@ impl TableFunctionImpl for Materialize {
             begin: arguments.time("the begin of the insert times as RFC 3339 or a UTC timestamp")?,
             end: arguments.time("the end of the insert times as RFC 3339 or a UTC timestamp")?,
             // A step that is not positive is refused with the others that do not fit.
-            step: Duration::from_secs(arguments.integer("the length of a partition in whole seconds")?.try_into().unwrap_or(0)),
+            step: Duration::from_secs(
+                arguments
+                    .integer("the length of a partition in whole seconds")?
+                    .try_into()
+                    .unwrap_or(0),
+            ),
         };
         Ok(Arc::new(MessageTable::new(Arc::new(run))))
     }
@@ -84,7 +91,14 @@ struct Run {
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({} [{}, {}])", self.kind.function(), self.view_set, self.begin, self.end)
+        write!(
+            f,
+            "{}({} [{}, {}])",
+            self.kind.function(),
+            self.view_set,
+            self.begin,
+            self.end
+        )
     }
 }
 
@@ -109,14 +123,23 @@ impl Run {
                 // Nobody reads on: the work is finished all the same.
                 let _ = sender.send((Utc::now(), text));
             };
-            let Self { lake, view_set, begin, end, step, .. } = &self;
+            let Self {
+                lake,
+                view_set,
+                begin,
+                end,
+                step,
+                ..
+            } = &self;
             match kind {
                 Materialization::Missing => lake.materialize(view_set, *begin, *end, *step, &mut on_message),
                 Materialization::All => lake.regenerate(view_set, *begin, *end, *step, &mut on_message),
             }
         });
         let work = tokio::spawn(work);
-        let messages = UnboundedReceiverStream::new(receiver).ready_chunks(MESSAGES_A_BATCH).map(Ok);
+        let messages = UnboundedReceiverStream::new(receiver)
+            .ready_chunks(MESSAGES_A_BATCH)
+            .map(Ok);
         let outcome = stream::once(async move {
             match work.await {
                 Ok(Ok(())) => Ok(Vec::new()),

@@ -47,7 +47,9 @@ fn message_schema() -> SchemaRef {
 }
 
 fn message_batch(schema: SchemaRef, messages: Vec<Message>) -> Result<RecordBatch> {
-    let times = messages.iter().map(|(time, _)| time.timestamp_nanos_opt().unwrap_or_default());
+    let times = messages
+        .iter()
+        .map(|(time, _)| time.timestamp_nanos_opt().unwrap_or_default());
     let times = TimestampNanosecondArray::from_iter_values(times).with_timezone("+00:00");
     let texts = StringArray::from_iter_values(messages.iter().map(|(_, text)| text));
     Ok(RecordBatch::try_new(schema, vec![Arc::new(times), Arc::new(texts)])?)
@@ -149,10 +151,7 @@ impl ExecutionPlan for ActionExec {
         Vec::new()
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         if children.is_empty() {
             Ok(self)
         } else {

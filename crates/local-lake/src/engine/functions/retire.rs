@@ -7,8 +7,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::Result;
-use futures::stream::{self, BoxStream};
 use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use lakepilot_query::{Error, ErrorKind};
 
 use super::arguments::Arguments;
@@ -30,7 +30,9 @@ impl RetirePartitions {
 
 impl fmt::Debug for RetirePartitions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RetirePartitions").field("fault", &self.fault).finish_non_exhaustive()
+        f.debug_struct("RetirePartitions")
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +64,11 @@ struct Retirement {
 
 impl fmt::Debug for Retirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Retirement({}/{} [{}, {}])", self.view_set, self.instance, self.begin, self.end)
+        write!(
+            f,
+            "Retirement({}/{} [{}, {}])",
+            self.view_set, self.instance, self.begin, self.end
+        )
     }
 }
 
@@ -121,7 +127,10 @@ impl Retirement {
         );
         let files = found.iter().filter_map(|partition| partition.file_path.as_deref());
         let files = files.map(|path| format!("adding out of date partition {path} to temporary files to be deleted"));
-        std::iter::once(head).chain(files).map(|text| (Utc::now(), text)).collect()
+        std::iter::once(head)
+            .chain(files)
+            .map(|text| (Utc::now(), text))
+            .collect()
     }
 
     /// Retires what was found, in one transaction.

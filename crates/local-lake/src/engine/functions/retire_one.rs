@@ -14,9 +14,7 @@ use datafusion::arrow::datatypes::{DataType, TimestampNanosecondType};
 use datafusion::common::{exec_datafusion_err, not_impl_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use lakepilot_query::{Error, ErrorKind};
 
 use crate::engine::failure::blocking;
@@ -25,7 +23,13 @@ use crate::views::timestamp;
 
 /// `retire_partition_by_metadata(view_set, instance, begin, end, file_schema_hash)`, the form of 0.33.
 pub(crate) fn retire_partition_by_metadata(lake: Lake) -> ScalarUDF {
-    let arguments = vec![DataType::Utf8, DataType::Utf8, timestamp(), timestamp(), DataType::Binary];
+    let arguments = vec![
+        DataType::Utf8,
+        DataType::Utf8,
+        timestamp(),
+        timestamp(),
+        DataType::Binary,
+    ];
     udf(lake, By::Metadata, arguments)
 }
 
@@ -41,6 +45,13 @@ fn udf(lake: Lake, by: By, arguments: Vec<DataType>) -> ScalarUDF {
         signature: Signature::exact(arguments, Volatility::Volatile),
     };
     AsyncScalarUDF::new(Arc::new(function)).into_scalar_udf()
+}
+
+/// Whether a function is one of these.
+pub(crate) fn is_action(function: &ScalarUDF) -> bool {
+    [By::Metadata, By::File]
+        .iter()
+        .any(|by| by.function() == function.name())
 }
 
 /// How the partition of a row is named.
@@ -67,7 +78,9 @@ struct RetireOne {
 
 impl fmt::Debug for RetireOne {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RetireOne").field("by", &self.by).finish_non_exhaustive()
+        f.debug_struct("RetireOne")
+            .field("by", &self.by)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +124,10 @@ impl AsyncScalarUDFImpl for RetireOne {
         let answers = blocking(move || retire_all(&lake, targets)).await?;
         // With constants for arguments there is one row and no column beside the answer, so there is room for the row
         // that the real service adds. It fails where there is not.
-        let constant = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let constant = args
+            .args
+            .iter()
+            .all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let texts = answers.texts(constant && args.number_rows == 1 && self.by == By::Metadata);
         Ok(ColumnarValue::Array(Arc::new(StringArray::from(texts))))
     }
@@ -125,7 +141,12 @@ impl RetireOne {
             .map(|argument| argument.to_array(args.number_rows))
             .collect::<Result<Vec<_>>>()?;
         let wrong = || exec_datafusion_err!("{} was called with the wrong arguments", self.by.function());
-        let text = |index: usize| columns.get(index).and_then(|column| column.as_string_opt::<i32>()).ok_or_else(wrong);
+        let text = |index: usize| {
+            columns
+                .get(index)
+                .and_then(|column| column.as_string_opt::<i32>())
+                .ok_or_else(wrong)
+        };
         let times = |index: usize| {
             let column = columns.get(index).ok_or_else(wrong)?;
             column.as_primitive_opt::<TimestampNanosecondType>().ok_or_else(wrong)
@@ -135,11 +156,16 @@ impl RetireOne {
         match self.by {
             By::File => {
                 let paths = text(0)?;
-                Ok(rows.map(|row| complete(row).then(|| Target::File(paths.value(row).to_owned()))).collect())
+                Ok(rows
+                    .map(|row| complete(row).then(|| Target::File(paths.value(row).to_owned())))
+                    .collect())
             }
             By::Metadata => {
                 let (view_sets, instances, begins, ends) = (text(0)?, text(1)?, times(2)?, times(3)?);
-                let hashes = columns.get(4).and_then(|column| column.as_binary_opt::<i32>()).ok_or_else(wrong)?;
+                let hashes = columns
+                    .get(4)
+                    .and_then(|column| column.as_binary_opt::<i32>())
+                    .ok_or_else(wrong)?;
                 let target = |row| Target::Metadata {
                     view_set: view_sets.value(row).to_owned(),
                     instance: instances.value(row).to_owned(),
@@ -247,13 +273,17 @@ impl Answers {
             .rows
             .iter()
             .map(|row| match row {
-                Ok(target) if failed => format!("ROLLED_BACK: {target} was not retired, because another row of the batch failed"),
+                Ok(target) if failed => {
+                    format!("ROLLED_BACK: {target} was not retired, because another row of the batch failed")
+                }
                 Ok(target) => format!("SUCCESS: Retired partition {target}"),
                 Err(reason) => format!("ERROR: {reason}"),
             })
             .collect();
         if failed && with_summary {
-            texts.push(format!("ROLLED_BACK: All {reverted} previous changes were reverted due to errors in batch"));
+            texts.push(format!(
+                "ROLLED_BACK: All {reverted} previous changes were reverted due to errors in batch"
+            ));
         }
         texts
     }
@@ -270,7 +300,10 @@ fn retire_all(lake: &Lake, targets: Vec<Option<Target>>) -> lakepilot_query::Res
             });
         }
         if answers.failed() {
-            return Err(Error::new(ErrorKind::NotFound, "a partition of the batch cannot be retired"));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "a partition of the batch cannot be retired",
+            ));
         }
         Ok(())
     });

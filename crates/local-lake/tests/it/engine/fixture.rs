@@ -16,9 +16,15 @@ use lakepilot_query::{Query, QueryResult, QueryServiceExt, Result, TimeRange};
 use tempfile::TempDir;
 
 /// The processes; the second has no spans.
-pub(crate) const PROCESSES: [&str; 2] = ["11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"];
+pub(crate) const PROCESSES: [&str; 2] = [
+    "11111111-0000-4000-8000-000000000001",
+    "11111111-0000-4000-8000-000000000002",
+];
 /// Two threads of the first process. The spans of the first thread reach over the edges of its segments.
-pub(crate) const THREADS: [&str; 2] = ["22222222-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"];
+pub(crate) const THREADS: [&str; 2] = [
+    "22222222-0000-4000-8000-000000000001",
+    "22222222-0000-4000-8000-000000000002",
+];
 pub(crate) const HOURS: i64 = 3;
 pub(crate) const ENTRIES_AN_HOUR: usize = 6;
 
@@ -70,13 +76,19 @@ pub(crate) fn source_rows(view: &str, columns: &[(&str, ArrayRef)]) -> RecordBat
         let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(text));
         Field::new(name, text, false)
     });
-    let insert_time = Field::new("insert_time", DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, Some("+00:00".into())), false);
+    let insert_time = Field::new(
+        "insert_time",
+        DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, Some("+00:00".into())),
+        false,
+    );
     let added = added
         .into_iter()
         .filter(|field| view.instances().key_column() == Some(field.name()))
         .chain([insert_time])
         .filter(|field| schema.index_of(field.name()).is_err());
-    let fields: Vec<Field> = added.chain(schema.fields().iter().map(|field| field.as_ref().clone())).collect();
+    let fields: Vec<Field> = added
+        .chain(schema.fields().iter().map(|field| field.as_ref().clone()))
+        .collect();
     let rows = columns[0].1.len();
     let arrays = fields
         .iter()
@@ -110,33 +122,51 @@ fn filler(field: &Field, rows: usize) -> ArrayRef {
     cast(&array, field.data_type()).unwrap()
 }
 
+/// Every column has a value, as blocks need of their stream and process.
 fn add_catalogue_rows(lake: &Lake) {
     let day = (at(0), at(86_400));
-    let first = nanos(at(0));
+    let first = || times([nanos(at(0)); 2]);
+    let same = |text: &str| texts([text; 2]);
     let ends = [nanos(at(10_800)), nanos(at(3600))];
+    let numbers = || -> ArrayRef { Arc::new(Int64Array::from(vec![1_000_000; 2])) };
+    let bytes = || -> ArrayRef { Arc::new(BinaryArray::from_iter_values([b"x"; 2])) };
+    let properties = || -> ArrayRef { Arc::new(BinaryArray::from_iter_values(vec![jsonb("{}"); 2])) };
     let processes = source_rows(
         "processes",
         &[
             ("process_id", texts(PROCESSES)),
             ("exe", texts(["server", "client"])),
-            ("start_time", times([first, first])),
-            ("insert_time", times([first, first])),
+            ("username", same("user")),
+            ("realname", same("User")),
+            ("computer", same("host")),
+            ("distro", same("linux")),
+            ("cpu_brand", same("cpu")),
+            ("tsc_frequency", numbers()),
+            ("start_time", first()),
+            ("start_ticks", numbers()),
+            ("insert_time", first()),
+            ("properties", properties()),
             ("last_update_time", times(ends)),
-            ("audience", texts(["all", "all"])),
+            ("audience", same("all")),
         ],
     );
     let streams = source_rows(
         "streams",
         &[
             ("stream_id", texts(THREADS)),
-            ("process_id", texts([PROCESSES[0]; 2])),
-            ("insert_time", times([first, first])),
+            ("process_id", same(PROCESSES[0])),
+            ("dependencies_metadata", bytes()),
+            ("objects_metadata", bytes()),
+            ("properties", properties()),
+            ("insert_time", first()),
+            ("format", same("transit")),
             ("last_update_time", times([ends[0], ends[0]])),
         ],
     );
     for (view, rows) in [("processes", processes), ("streams", streams)] {
         lake.append_source(view_set(view).unwrap(), day, &[rows]).unwrap();
-        lake.materialize(view, day.0, day.1, Duration::from_secs(86_400), &mut |_| ()).unwrap();
+        lake.materialize(view, day.0, day.1, Duration::from_secs(86_400), &mut |_| ())
+            .unwrap();
     }
 }
 
@@ -148,7 +178,10 @@ pub(crate) fn log_rows(hour: i64) -> RecordBatch {
         "log_entries",
         &[
             ("time", times(rows.clone().map(|row| nanos(at(seconds(row)))))),
-            ("insert_time", times(rows.clone().map(|row| nanos(at(seconds(row) + 1))))),
+            (
+                "insert_time",
+                times(rows.clone().map(|row| nanos(at(seconds(row) + 1)))),
+            ),
             ("process_id", texts(rows.clone().map(|row| PROCESSES[row as usize % 2]))),
             ("level", Arc::new(Int64Array::from_iter_values(rows.clone()))),
             ("target", texts(rows.clone().map(|row| format!("target{row}")))),
@@ -170,7 +203,10 @@ fn span_rows(hour: i64) -> RecordBatch {
             ("end", times(spans.iter().map(|span| nanos(at(span.1 + span.2))))),
             ("stream_id", texts(spans.iter().map(|span| THREADS[span.0]))),
             ("insert_time", times(spans.iter().map(|span| nanos(at(span.1))))),
-            ("id", Arc::new(Int64Array::from_iter_values(spans.iter().map(|span| span.1 / 600)))),
+            (
+                "id",
+                Arc::new(Int64Array::from_iter_values(spans.iter().map(|span| span.1 / 600))),
+            ),
         ],
     )
 }
@@ -186,10 +222,13 @@ impl Fixture {
         add_catalogue_rows(&lake);
         for number in 0..HOURS {
             let (begin, end) = hour(number);
-            lake.append_source(view_set("log_entries").unwrap(), (begin, end), &[log_rows(number)]).unwrap();
-            lake.append_source(view_set("thread_spans").unwrap(), (begin, end), &[span_rows(number)]).unwrap();
+            lake.append_source(view_set("log_entries").unwrap(), (begin, end), &[log_rows(number)])
+                .unwrap();
+            lake.append_source(view_set("thread_spans").unwrap(), (begin, end), &[span_rows(number)])
+                .unwrap();
             for view in ["log_entries", "log_stats"] {
-                lake.materialize(view, begin, end, Duration::from_secs(3600), &mut |_| ()).unwrap();
+                lake.materialize(view, begin, end, Duration::from_secs(3600), &mut |_| ())
+                    .unwrap();
             }
         }
         Self {
@@ -209,7 +248,12 @@ impl Fixture {
     /// The rows of a query, each as its values with bars between them.
     pub(crate) async fn rows(&self, sql: &str, range: impl Into<Option<TimeRange>>) -> Vec<String> {
         let query = Query::new(sql).unwrap().with_time_range(range);
-        rows_of(&self.collect(query).await.unwrap_or_else(|error| panic!("{sql}: {error}")))
+        rows_of(
+            &self
+                .collect(query)
+                .await
+                .unwrap_or_else(|error| panic!("{sql}: {error}")),
+        )
     }
 
     pub(crate) async fn failure(&self, sql: &str, range: impl Into<Option<TimeRange>>) -> lakepilot_query::Error {
@@ -226,7 +270,9 @@ impl Fixture {
     }
 
     pub(crate) fn partitions(&self, view: &str, instance: &str) -> Vec<PartitionRecord> {
-        self.lake().partitions(&PartitionFilter::instance(view, instance)).unwrap()
+        self.lake()
+            .partitions(&PartitionFilter::instance(view, instance))
+            .unwrap()
     }
 }
 
@@ -235,9 +281,10 @@ pub(crate) fn rows_of(result: &QueryResult) -> Vec<String> {
     for batch in &result.batches {
         let columns: Vec<ArrayRef> = batch.columns().iter().map(|column| as_text(column)).collect();
         for row in 0..batch.num_rows() {
-            let values = columns.iter().map(|column| column.as_string::<i32>()).map(|column| {
-                if column.is_null(row) { "NULL" } else { column.value(row) }
-            });
+            let values = columns
+                .iter()
+                .map(|column| column.as_string::<i32>())
+                .map(|column| if column.is_null(row) { "NULL" } else { column.value(row) });
             rows.push(values.collect::<Vec<_>>().join("|"));
         }
     }

@@ -3,4 +3,6 @@
 mod administration;
 mod errors;
 mod fixture;
+mod ingestion;
+mod properties;
 mod selects;

@@ -16,9 +16,20 @@ async fn a_view_is_read_without_and_with_a_time_range() {
     assert_eq!(fixture.count("SELECT count(*) FROM log_entries", None).await, all);
     assert_eq!(fixture.count("SELECT count(*) FROM log_entries", whole()).await, all);
     let entries = fixture
-        .rows("SELECT level, msg FROM log_entries WHERE level < 2 ORDER BY time", range(at(3600), at(10_799)))
+        .rows(
+            "SELECT level, msg FROM log_entries WHERE level < 2 ORDER BY time",
+            range(at(3600), at(10_799)),
+        )
         .await;
-    assert_eq!(entries, ["0|hour 1 entry 0", "1|hour 1 entry 1", "0|hour 2 entry 0", "1|hour 2 entry 1"]);
+    assert_eq!(
+        entries,
+        [
+            "0|hour 1 entry 0",
+            "1|hour 1 entry 1",
+            "0|hour 2 entry 0",
+            "1|hour 2 entry 1"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +50,12 @@ async fn both_ends_of_a_range_are_included_to_the_nanosecond() {
     }
     // The edge of two partitions, and an instant on it.
     assert_eq!(fixture.rows(sql, range(at(3600), at(3600))).await, ["0"]);
-    assert_eq!(fixture.rows(sql, range(at(3600) - nanosecond, at(3600) - nanosecond)).await, [""; 0]);
+    assert_eq!(
+        fixture
+            .rows(sql, range(at(3600) - nanosecond, at(3600) - nanosecond))
+            .await,
+        [""; 0]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +81,10 @@ async fn spans_come_in_order_and_the_plan_knows_it() {
         let view = format!("view_instance('thread_spans', '{thread}')");
         let ids: Vec<String> = (0..18).map(|id| id.to_string()).collect();
         assert_eq!(fixture.rows(&format!("SELECT id FROM {view}"), whole()).await, ids);
-        let explained = fixture.rows(&format!("EXPLAIN SELECT id FROM {view} ORDER BY begin"), whole()).await.join("\n");
+        let explained = fixture
+            .rows(&format!("EXPLAIN SELECT id FROM {view} ORDER BY begin"), whole())
+            .await
+            .join("\n");
         assert!(!explained.contains("SortExec"), "{explained}");
     }
 }
@@ -76,8 +95,18 @@ async fn partitions_outside_the_range_are_not_opened() {
     let outside = &fixture.partitions("log_entries", "global")[0];
     fs::remove_file(fixture.lake().partition_path(outside).unwrap()).unwrap();
     let (begin, end) = (hour(1).0, hour(2).1);
-    assert_eq!(fixture.count("SELECT count(msg) FROM log_entries", range(begin, end)).await, 12);
-    let error = fixture.failure("SELECT count(msg) FROM log_entries", range(begin - TimeDelta::hours(1), end)).await;
+    assert_eq!(
+        fixture
+            .count("SELECT count(msg) FROM log_entries", range(begin, end))
+            .await,
+        12
+    );
+    let error = fixture
+        .failure(
+            "SELECT count(msg) FROM log_entries",
+            range(begin - TimeDelta::hours(1), end),
+        )
+        .await;
     assert!(error.message().starts_with("error building data stream: "), "{error}");
 }
 
@@ -94,7 +123,11 @@ async fn the_limit_beside_the_query_is_on_top_of_the_plan() {
         for range in [None, Some(whole()), Some(range(at(0), at(10_000)))] {
             let query = Query::new(sql).unwrap().with_limit(limit).with_time_range(range);
             let found = fixture.collect(query).await.unwrap().num_rows();
-            let expected = if sql.contains("level = 4") && range.is_some_and(|range| range.end() == at(10_000)) { 3 } else { rows };
+            let expected = if sql.contains("level = 4") && range.is_some_and(|range| range.end() == at(10_000)) {
+                3
+            } else {
+                rows
+            };
             assert_eq!(found, expected, "{sql} {limit} {range:?}");
         }
     }
@@ -107,9 +140,18 @@ async fn dictionaries_are_flattened_or_preserved() {
     let flat = fixture.collect(query.clone()).await.unwrap();
     let types: Vec<&DataType> = flat.schema.fields().iter().map(|field| field.data_type()).collect();
     assert_eq!(types, [&DataType::Utf8, &DataType::Binary, &DataType::Utf8]);
-    let preserved = fixture.collect(query.clone().with_dictionaries(Dictionaries::Preserved)).await.unwrap();
-    assert!(matches!(preserved.schema.field(0).data_type(), DataType::Dictionary(..)));
-    assert!(matches!(preserved.schema.field(1).data_type(), DataType::Dictionary(..)));
+    let preserved = fixture
+        .collect(query.clone().with_dictionaries(Dictionaries::Preserved))
+        .await
+        .unwrap();
+    assert!(matches!(
+        preserved.schema.field(0).data_type(),
+        DataType::Dictionary(..)
+    ));
+    assert!(matches!(
+        preserved.schema.field(1).data_type(),
+        DataType::Dictionary(..)
+    ));
     assert_eq!(rows_of(&flat).len(), 18);
     let prepared = fixture.service.prepare(&query).await.unwrap();
     assert_eq!(prepared.schema(), preserved.schema);
@@ -120,7 +162,12 @@ async fn dictionaries_are_flattened_or_preserved() {
         }
     }
     assert_eq!(
-        rows_of(&fixture.collect(Query::new("SELECT target FROM log_entries ORDER BY time LIMIT 2").unwrap()).await.unwrap()),
+        rows_of(
+            &fixture
+                .collect(Query::new("SELECT target FROM log_entries ORDER BY time LIMIT 2").unwrap())
+                .await
+                .unwrap()
+        ),
         ["target0", "target1"]
     );
 }
@@ -146,7 +193,11 @@ async fn what_runs_has_the_schema_that_was_prepared() {
         let prepared = fixture.service.prepare(&query).await.unwrap().schema();
         let run = fixture.service.run(&query).await.unwrap().schema();
         let shape = |schema: &arrow::datatypes::Schema| -> Vec<(String, DataType)> {
-            schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+            schema
+                .fields()
+                .iter()
+                .map(|field| (field.name().clone(), field.data_type().clone()))
+                .collect()
         };
         assert_eq!(shape(&run), shape(&prepared), "{sql}");
     }
@@ -175,18 +226,34 @@ async fn a_process_is_one_row_however_many_partitions_know_it() {
             ("process_id", super::fixture::texts([PROCESSES[0]])),
             ("exe", super::fixture::texts(["server"])),
             ("insert_time", super::fixture::times([super::fixture::nanos(at(0))])),
-            ("last_update_time", super::fixture::times([super::fixture::nanos(at(172_800))])),
+            (
+                "last_update_time",
+                super::fixture::times([super::fixture::nanos(at(172_800))]),
+            ),
         ],
     );
     let processes = lakepilot_local_lake::view_set("processes").unwrap();
-    fixture.lake().write_partition(processes, "global", (at(86_400), at(172_800)), &[rows]).unwrap();
+    fixture
+        .lake()
+        .write_partition(processes, "global", (at(86_400), at(172_800)), &[rows])
+        .unwrap();
     let after = fixture.rows(sql, None).await;
     assert_eq!(before.len(), 2);
     assert_eq!(after[0], before[0]);
     assert_eq!(after[1], format!("{}|server|2026-01-03T00:00:00Z", PROCESSES[0]));
     // The range touches the interval from the first to the last update.
-    assert_eq!(fixture.count("SELECT count(*) FROM processes", range(at(100_000), at(100_001))).await, 1);
-    assert_eq!(fixture.count("SELECT count(*) FROM processes", range(at(-2), at(-1))).await, 0);
+    assert_eq!(
+        fixture
+            .count("SELECT count(*) FROM processes", range(at(100_000), at(100_001)))
+            .await,
+        1
+    );
+    assert_eq!(
+        fixture
+            .count("SELECT count(*) FROM processes", range(at(-2), at(-1)))
+            .await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,12 +262,20 @@ async fn an_instance_is_materialised_on_first_use() {
     assert!(fixture.partitions("log_entries", PROCESSES[1]).is_empty());
     let sql = format!("SELECT count(*) FROM view_instance('log_entries', '{}')", PROCESSES[1]);
     fixture.service.prepare(&Query::new(&sql).unwrap()).await.unwrap();
-    assert!(fixture.partitions("log_entries", PROCESSES[1]).is_empty(), "preparing materialises nothing");
+    assert!(
+        fixture.partitions("log_entries", PROCESSES[1]).is_empty(),
+        "preparing materialises nothing"
+    );
     assert_eq!(fixture.count(&sql, range(at(0), at(3599))).await, 3);
     assert_eq!(fixture.partitions("log_entries", PROCESSES[1]).len(), 1);
     assert_eq!(fixture.count(&sql, None).await, 9);
     assert_eq!(fixture.partitions("log_entries", PROCESSES[1]).len(), 3);
-    assert_eq!(fixture.count("SELECT count(*) FROM view_instance('log_entries', 'global')", None).await, 18);
+    assert_eq!(
+        fixture
+            .count("SELECT count(*) FROM view_instance('log_entries', 'global')", None)
+            .await,
+        18
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,11 +284,19 @@ async fn partitions_of_another_schema_are_ignored() {
     let connection = rusqlite::Connection::open(fixture.lake().root().join("catalogue.sqlite")).unwrap();
     let first = &fixture.partitions("log_entries", "global")[0];
     connection
-        .execute("UPDATE partitions SET schema_hash = x'00' WHERE file_path = ?", [first.file_path.as_ref().unwrap()])
+        .execute(
+            "UPDATE partitions SET schema_hash = x'00' WHERE file_path = ?",
+            [first.file_path.as_ref().unwrap()],
+        )
         .unwrap();
     assert_eq!(fixture.count("SELECT count(*) FROM log_entries", None).await, 12);
     assert_eq!(
-        fixture.count("SELECT count(*) FROM list_partitions() WHERE file_schema_hash = x'00'", None).await,
+        fixture
+            .count(
+                "SELECT count(*) FROM list_partitions() WHERE file_schema_hash = x'00'",
+                None
+            )
+            .await,
         1
     );
 }
@@ -222,7 +305,11 @@ async fn partitions_of_another_schema_are_ignored() {
 async fn a_query_keeps_what_is_retired_while_it_runs() {
     use futures::TryStreamExt;
     let fixture = Fixture::new();
-    let mut stream = fixture.service.run(&Query::new("SELECT msg FROM log_entries").unwrap()).await.unwrap();
+    let mut stream = fixture
+        .service
+        .run(&Query::new("SELECT msg FROM log_entries").unwrap())
+        .await
+        .unwrap();
     let retired = fixture
         .rows("SELECT msg FROM retire_partitions('log_entries', 'global', '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z')", None)
         .await;

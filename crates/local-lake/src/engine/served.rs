@@ -1,27 +1,38 @@
-//! Bulk ingestion: rows that a client sends become source rows and a partition.
+//! What a server offers beside queries: the list of tables, and bulk ingestion, by which rows that a client sends become
+//! source rows and a partition.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, SubsecRound, TimeDelta, Utc};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, RecordBatch, StructArray, TimestampNanosecondArray, new_null_array,
 };
-use datafusion::arrow::compute::{cast, concat_batches, max, min, sort_to_indices, take_record_batch};
+use datafusion::arrow::compute::{
+    CastOptions, cast, cast_with_options, concat_batches, max, min, sort_to_indices, take_record_batch,
+};
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef, TimestampNanosecondType};
+use datafusion::catalog::information_schema::{
+    INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES, InformationSchemaProvider,
+};
+use datafusion::catalog::{MemoryCatalogProviderList, SchemaProvider};
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use lakepilot_query::{Error, ErrorKind, RecordBatchStream, Result};
 
 use crate::engine::failure::blocking;
 use crate::engine::service::LakeService;
 use crate::engine::session::QueryScope;
 use crate::engine::table::GLOBAL;
+use crate::server::{ServedLake, ServedTable};
 use crate::store::Lake;
-use crate::views::{ViewSet, view_set};
+use crate::views::{ViewSet, view_set, view_sets};
 
+/// The catalog that holds everything.
+const CATALOG: &str = "datafusion";
 const INSERT_TIME: &str = "insert_time";
 const LAST_UPDATE_TIME: &str = "last_update_time";
 /// The first column of a block that its stream and process tell.
@@ -36,18 +47,34 @@ const JOIN: &str = r#"SELECT i.*,
     p.parent_process_id AS "processes.parent_process_id", p.properties AS "processes.properties"
 FROM ingested i LEFT JOIN streams s ON i.stream_id = s.stream_id LEFT JOIN processes p ON i.process_id = p.process_id"#;
 
-impl LakeService {
-    /// Adds rows to a view set and returns how many there were. They become source rows, from which every instance can be
-    /// materialised, and one partition of the global instance where the view set has one.
+#[async_trait]
+impl ServedLake for LakeService {
+    /// The global instances of the view sets, and the information schema.
+    fn tables(&self) -> Result<Vec<ServedTable>> {
+        let table = |schema: &str, name: &str, columns| ServedTable {
+            catalog: CATALOG.to_owned(),
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            columns,
+        };
+        let views = view_sets().iter().filter(|view_set| view_set.instances().has_global());
+        let views = views.map(|view_set| table("public", view_set.name(), view_set.schema()));
+        let information = InformationSchemaProvider::new(Arc::new(MemoryCatalogProviderList::new()));
+        // The columns of the information schema are known at once, whatever is in it.
+        let described = INFORMATION_SCHEMA_TABLES.iter().filter_map(|name| {
+            let provider = information.table(name).now_or_never()?.ok()??;
+            Some(table(INFORMATION_SCHEMA, name, provider.schema()))
+        });
+        Ok(views.chain(described).collect())
+    }
+
+    /// Adds rows to a view set. They become source rows, from which every instance can be materialised, and one partition
+    /// of the global instance where the view set has one.
     ///
     /// Columns are matched by name and cast to the view's types; a column that the view does not have is left out, and one
     /// that is missing is NULL where that is allowed. A missing `insert_time` is now; a missing `last_update_time` is the
     /// `insert_time`; the columns of a block that its stream and its process tell are looked up. All rows are held in memory.
-    ///
-    /// # Errors
-    /// `Unsupported` for a table that cannot be ingested; `InvalidInput` when the rows do not fit; the errors of `rows`, and
-    /// nothing is added then; `Io` when the lake cannot be written.
-    pub async fn ingest_rows(&self, table: &str, rows: RecordBatchStream) -> Result<u64> {
+    async fn ingest(&self, table: &str, rows: RecordBatchStream) -> Result<u64> {
         let view_set = ingestible(table)?;
         let schema = rows.schema();
         let batches: Vec<RecordBatch> = rows.try_collect().await?;
@@ -57,7 +84,10 @@ impl LakeService {
         }
         if view_set.name() == "blocks" && rows.column_by_name(JOINED).is_none() {
             rows = self.join_blocks(rows).await.map_err(|error| {
-                Error::new(ErrorKind::InvalidInput, format!("the streams of the blocks cannot be looked up: {error}"))
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("the streams of the blocks cannot be looked up: {error}"),
+                )
             })?;
         }
         let lake = self.lake().clone();
@@ -70,7 +100,9 @@ impl LakeService {
             other => Error::new(ErrorKind::Internal, other.to_string()),
         })
     }
+}
 
+impl LakeService {
     async fn join_blocks(&self, rows: RecordBatch) -> Result<RecordBatch, DataFusionError> {
         let context = self.session(QueryScope::default())?;
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
@@ -83,7 +115,12 @@ impl LakeService {
 
 /// The view set that a table stands for.
 fn ingestible(table: &str) -> Result<&'static ViewSet> {
-    let refused = |why: &str| Err(Error::new(ErrorKind::Unsupported, format!("{table} cannot be ingested: {why}")));
+    let refused = |why: &str| {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{table} cannot be ingested: {why}"),
+        ))
+    };
     match (table, view_set(table)) {
         ("payloads", _) => refused("this lake keeps rows, not blocks of raw telemetry"),
         ("log_stats", _) => refused("it is counted from log_entries; materialize it"),
@@ -97,18 +134,16 @@ fn write(lake: &Lake, view_set: &'static ViewSet, rows: &RecordBatch) -> Result<
     let order = sort_to_indices(named(&rows, view_set.sort_column())?, None, None)?;
     let rows = take_record_batch(&rows, &order)?;
     let insert_range = insert_range(&rows)?;
-    lake.append_source(view_set, insert_range, std::slice::from_ref(&rows))?;
-    if view_set.instances().has_global() {
-        let schema = view_set.schema();
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| named(&rows, field.name()).cloned())
-            .collect::<Result<Vec<_>>>()?;
-        let rows = RecordBatch::try_new(schema, columns)?;
-        lake.write_partition(view_set, GLOBAL, insert_range, &[rows])?;
-    }
-    Ok(rows.num_rows() as u64)
+    let schema = view_set.schema();
+    let columns = schema.fields().iter().map(|field| named(&rows, field.name()).cloned());
+    let partition = RecordBatch::try_new(Arc::clone(&schema), columns.collect::<Result<_>>()?)?;
+    lake.transaction(|changes| {
+        changes.add_segment(view_set, insert_range, std::slice::from_ref(&rows))?;
+        if view_set.instances().has_global() {
+            changes.add(view_set, GLOBAL, insert_range, &[partition])?;
+        }
+        Ok(rows.num_rows() as u64)
+    })
 }
 
 fn named<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
@@ -125,8 +160,12 @@ fn insert_range(rows: &RecordBatch) -> Result<(DateTime<Utc>, DateTime<Utc>)> {
     let first = DateTime::from_timestamp_nanos(first);
     let last = DateTime::from_timestamp_nanos(last);
     let microsecond = TimeDelta::microseconds(1);
-    let first = first.duration_trunc(microsecond).unwrap_or_else(|_| first.trunc_subsecs(6));
-    let last = last.duration_trunc(microsecond).unwrap_or_else(|_| last.trunc_subsecs(6));
+    let first = first
+        .duration_trunc(microsecond)
+        .unwrap_or_else(|_| first.trunc_subsecs(6));
+    let last = last
+        .duration_trunc(microsecond)
+        .unwrap_or_else(|_| last.trunc_subsecs(6));
     Ok((first, last + microsecond))
 }
 
@@ -145,17 +184,21 @@ fn fitted_column(rows: &RecordBatch, field: &Field, now: DateTime<Utc>) -> Resul
     let column = match rows.column_by_name(field.name()) {
         Some(column) if is_property_list(column.data_type()) => properties_to_jsonb(column)?,
         Some(column) => Arc::clone(column),
-        None if field.name() == INSERT_TIME => {
+        None if field.name() == LAST_UPDATE_TIME || field.name() == INSERT_TIME => {
             let nanos = now.timestamp_nanos_opt().unwrap_or_default();
-            Arc::new(TimestampNanosecondArray::from_value(nanos, rows.num_rows()).with_timezone("+00:00"))
-        }
-        None if field.name() == LAST_UPDATE_TIME && rows.column_by_name(INSERT_TIME).is_some() => {
-            Arc::clone(named(rows, INSERT_TIME)?)
+            rows.column_by_name(INSERT_TIME).cloned().unwrap_or_else(|| {
+                Arc::new(TimestampNanosecondArray::from_value(nanos, rows.num_rows()).with_timezone("+00:00"))
+            })
         }
         None if field.is_nullable() => new_null_array(field.data_type(), rows.num_rows()),
         None => return Err(invalid("is missing".to_owned())),
     };
-    let column = cast(&column, field.data_type())
+    // A value that does not fit is refused, not made NULL.
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let column = cast_with_options(&column, field.data_type(), &strict)
         .map_err(|error| invalid(format!("cannot become {}: {error}", field.data_type())))?;
     if !field.is_nullable() && column.logical_null_count() > 0 {
         return Err(invalid("has NULL in a row and may not".to_owned()));
