@@ -12,8 +12,8 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc;
-use arrow::ipc::reader::{RecordBatchDecoder, read_dictionary};
+use arrow_ipc as ipc;
+use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
 use arrow_flight::FlightData;
 use lakepilot_query::{Error, ErrorKind, Result};
 
@@ -238,3 +238,6 @@ fn protocol(problem: impl std::fmt::Display) -> Error {
         format!("the server's answer is not valid Arrow data: {problem}"),
     )
 }
+
+#[cfg(test)]
+mod tests;
