@@ -116,7 +116,9 @@ impl ViewSet {
             Field::new("insert_time", timestamp(), false),
         ]
         .into_iter()
-        .filter(|field| needs_source_column(self.instances, field.name()) && self.schema.index_of(field.name()).is_err())
+        .filter(|field| {
+            needs_source_column(self.instances, field.name()) && self.schema.index_of(field.name()).is_err()
+        })
         .map(Arc::new)
         .collect();
         fields.extend(self.schema.fields().iter().cloned());
@@ -160,14 +162,70 @@ fn build() -> Vec<ViewSet> {
     let point = TimeColumns::Point;
     let interval = |begin, end| TimeColumns::Interval { begin, end };
     vec![
-        view("processes", Instances::Global, interval("insert_time", "last_update_time"), "insert_time", 3, processes()),
-        view("streams", Instances::Global, interval("insert_time", "last_update_time"), "insert_time", 3, streams()),
-        view("blocks", Instances::Global, interval("begin_time", "insert_time"), "insert_time", 3, blocks()),
-        view("log_entries", Instances::GlobalAndProcess, point("time"), "time", 7, log_entries()),
-        view("log_stats", Instances::Global, point("time_bin"), "time_bin", 2, log_stats()),
-        view("measures", Instances::GlobalAndProcess, point("time"), "time", 8, measures()),
-        view("thread_spans", Instances::Stream, interval("begin", "end"), "begin", 2, thread_spans()),
-        view("async_events", Instances::Process, point("time"), "time", 4, async_events()),
+        view(
+            "processes",
+            Instances::Global,
+            interval("insert_time", "last_update_time"),
+            "insert_time",
+            3,
+            processes(),
+        ),
+        view(
+            "streams",
+            Instances::Global,
+            interval("insert_time", "last_update_time"),
+            "insert_time",
+            3,
+            streams(),
+        ),
+        view(
+            "blocks",
+            Instances::Global,
+            interval("begin_time", "insert_time"),
+            "insert_time",
+            3,
+            blocks(),
+        ),
+        view(
+            "log_entries",
+            Instances::GlobalAndProcess,
+            point("time"),
+            "time",
+            7,
+            log_entries(),
+        ),
+        view(
+            "log_stats",
+            Instances::Global,
+            point("time_bin"),
+            "time_bin",
+            2,
+            log_stats(),
+        ),
+        view(
+            "measures",
+            Instances::GlobalAndProcess,
+            point("time"),
+            "time",
+            8,
+            measures(),
+        ),
+        view(
+            "thread_spans",
+            Instances::Stream,
+            interval("begin", "end"),
+            "begin",
+            2,
+            thread_spans(),
+        ),
+        view(
+            "async_events",
+            Instances::Process,
+            point("time"),
+            "time",
+            4,
+            async_events(),
+        ),
     ]
 }
 
@@ -361,7 +419,11 @@ mod tests {
     fn the_time_and_sort_columns_are_columns() {
         for view_set in view_sets() {
             for column in [view_set.time().begin(), view_set.time().end(), view_set.sort_column()] {
-                assert!(view_set.schema().index_of(column).is_ok(), "{}: {column}", view_set.name());
+                assert!(
+                    view_set.schema().index_of(column).is_ok(),
+                    "{}: {column}",
+                    view_set.name()
+                );
             }
         }
     }

@@ -74,18 +74,24 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(|error| catalogue_error(&format!("open the catalogue {shown}"), error))?;
     let version: i64 = connection
-        .query_row("SELECT value FROM meta WHERE key = 'format_version'", [], |row| row.get(0))
+        .query_row("SELECT value FROM meta WHERE key = 'format_version'", [], |row| {
+            row.get(0)
+        })
         .map_err(|error| {
             Error::new(
                 ErrorKind::InvalidInput,
-                format!("{shown} is not the catalogue of a lake; give the directory that `lakepilot lake generate` made"),
+                format!(
+                    "{shown} is not the catalogue of a lake; give the directory that `lakepilot lake generate` made"
+                ),
             )
             .with_source(error)
         })?;
     if version != FORMAT_VERSION {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("the lake has format {version} and this program reads format {FORMAT_VERSION}; use the version that made it"),
+            format!(
+                "the lake has format {version} and this program reads format {FORMAT_VERSION}; use the version that made it"
+            ),
         ));
     }
     configure(&connection)?;
@@ -187,7 +193,11 @@ fn partition(row: &Row<'_>) -> rusqlite::Result<PartitionRecord> {
         source_data_hash: row.get(11)?,
         num_rows: row.get(12)?,
         partition_format_version: row.get(13)?,
-        sort_order: sort_order.split(',').filter(|column| !column.is_empty()).map(str::to_owned).collect(),
+        sort_order: sort_order
+            .split(',')
+            .filter(|column| !column.is_empty())
+            .map(str::to_owned)
+            .collect(),
         max_sort_key_time: row.get::<_, Option<i64>>(15)?.map(DateTime::from_timestamp_nanos),
     })
 }
@@ -226,7 +236,9 @@ pub(crate) fn insert(connection: &Connection, record: &PartitionRecord) -> Resul
 /// Removes a partition, and what says that its instance has been extracted from the segments in its range.
 pub(crate) fn delete(connection: &Connection, record: &PartitionRecord) -> Result<()> {
     let remove = || -> rusqlite::Result<()> {
-        connection.prepare_cached("DELETE FROM partitions WHERE id = ?")?.execute([record.id])?;
+        connection
+            .prepare_cached("DELETE FROM partitions WHERE id = ?")?
+            .execute([record.id])?;
         connection
             .prepare_cached(
                 "DELETE FROM extracted WHERE view_set = ?1 AND instance = ?2 AND segment IN \
@@ -273,7 +285,9 @@ pub(crate) fn info(connection: &Connection) -> Result<Vec<InstanceInfo>> {
 pub(crate) fn files(connection: &Connection) -> Result<Vec<String>> {
     let read = || -> rusqlite::Result<Vec<String>> {
         connection
-            .prepare("SELECT file_path FROM partitions WHERE file_path IS NOT NULL UNION ALL SELECT file_path FROM segments")?
+            .prepare(
+                "SELECT file_path FROM partitions WHERE file_path IS NOT NULL UNION ALL SELECT file_path FROM segments",
+            )?
             .query_map([], |row| row.get(0))?
             .collect()
     };

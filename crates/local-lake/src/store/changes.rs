@@ -1,5 +1,6 @@
 //! Changes to the catalogue that take effect together or not at all.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -106,22 +107,13 @@ impl<'a> Changes<'a> {
         view_set: &ViewSet,
         instance: &str,
         segment: &Segment,
-        times: Option<(i64, i64)>,
     ) -> Result<PartitionRecord> {
         let file_path = files::partition_file(view_set.name(), instance);
         self.added.push(file_path.clone());
         let size = files::link(self.root, &segment.file_path, &file_path)?;
         let insert_range = (segment.begin_insert, segment.end_insert);
         let rows = segment.num_rows;
-        self.record(
-            view_set,
-            instance,
-            insert_range,
-            Some((file_path, size)),
-            rows,
-            rows,
-            times,
-        )
+        self.record(view_set, instance, insert_range, Some((file_path, size)), rows, rows, Some(segment.event_range))
     }
 
     /// Sets how many source rows went into a partition where that is not the number of its rows.
@@ -175,22 +167,9 @@ impl<'a> Changes<'a> {
         Ok(record)
     }
 
-    /// Adds source rows: what partitions are materialised from.
-    pub(crate) fn add_segment(
-        &mut self,
-        view_set: &ViewSet,
-        (begin, end): (DateTime<Utc>, DateTime<Utc>),
-        rows: &[RecordBatch],
-    ) -> Result<()> {
-        let schema = view_set.source_schema();
-        source::check_schema(rows, &schema)?;
-        let Some((least, most)) = source::event_range(view_set, rows)? else {
-            return Ok(());
-        };
-        let file_path = files::source_file(view_set.name());
-        self.added.push(file_path.clone());
-        files::write(self.root, &file_path, schema, rows)?;
-        let num_rows: usize = rows.iter().map(RecordBatch::num_rows).sum();
+    /// Adds source rows whose file is written already.
+    pub(super) fn add_segment(&mut self, segment: PreparedSegment) -> Result<()> {
+        self.added.push(segment.file_path.clone());
         let write = || -> rusqlite::Result<()> {
             self.transaction
                 .prepare_cached(
@@ -198,27 +177,26 @@ impl<'a> Changes<'a> {
                      VALUES (?, ?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(rusqlite::params![
-                    view_set.name(),
-                    begin.timestamp_micros(),
-                    end.timestamp_micros(),
-                    least,
-                    most,
-                    num_rows as i64,
-                    file_path,
+                    segment.view_set.name(),
+                    segment.insert_range.0.timestamp_micros(),
+                    segment.insert_range.1.timestamp_micros(),
+                    segment.event_range.0,
+                    segment.event_range.1,
+                    segment.num_rows,
+                    segment.file_path,
                 ])?;
             Ok(())
         };
         write().map_err(|error| catalogue::catalogue_error("add source rows to the catalogue", error))?;
-        match view_set.name() {
-            "processes" => self.add_keys("process_id", rows),
-            "streams" => self.add_keys("stream_id", rows),
-            _ => Ok(()),
+        if let Some(key_column) = key_of(segment.view_set) {
+            self.add_keys(key_column, &segment.keys)?;
         }
+        Ok(())
     }
 
     /// Remembers which processes or streams there are, so that an instance of an unknown one is refused.
-    fn add_keys(&self, key_column: &str, rows: &[RecordBatch]) -> Result<()> {
-        for key in source::distinct(rows, key_column)? {
+    fn add_keys(&self, key_column: &str, keys: &BTreeSet<String>) -> Result<()> {
+        for key in keys {
             self.transaction
                 .prepare_cached("INSERT OR IGNORE INTO instance_keys VALUES (?, ?)")
                 .and_then(|mut statement| statement.execute((key_column, key)))
@@ -227,12 +205,59 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Remembers that the rows of an instance in a segment have become a partition, or that there are none.
-    pub(super) fn mark_extracted(&self, view_set: &str, instance: &str, segment: i64) -> Result<()> {
-        self.transaction
+    /// Remembers that the rows of an instance in a segment become a partition, or that there are none; `false` when that
+    /// was remembered before.
+    pub(super) fn mark_extracted(&self, view_set: &str, instance: &str, segment: i64) -> Result<bool> {
+        let added = self
+            .transaction
             .prepare_cached("INSERT OR IGNORE INTO extracted VALUES (?, ?, ?)")
             .and_then(|mut statement| statement.execute((view_set, instance, segment)))
             .map_err(|error| catalogue::catalogue_error("change the catalogue", error))?;
-        Ok(())
+        Ok(added > 0)
+    }
+}
+
+/// A file of source rows that is whole, and that the catalogue does not name yet.
+pub(super) struct PreparedSegment {
+    view_set: &'static ViewSet,
+    insert_range: (DateTime<Utc>, DateTime<Utc>),
+    event_range: (i64, i64),
+    num_rows: i64,
+    file_path: String,
+    keys: BTreeSet<String>,
+}
+
+impl PreparedSegment {
+    /// Writes the file; `None` when there are no rows.
+    pub(super) fn write(
+        root: &Path,
+        view_set: &'static ViewSet,
+        insert_range: (DateTime<Utc>, DateTime<Utc>),
+        rows: &[RecordBatch],
+    ) -> Result<Option<Self>> {
+        let schema = view_set.source_schema();
+        source::check_schema(rows, &schema)?;
+        let Some(event_range) = source::event_range(view_set, rows)? else {
+            return Ok(None);
+        };
+        let file_path = files::source_file(view_set.name());
+        files::write(root, &file_path, schema, rows)?;
+        Ok(Some(Self {
+            view_set,
+            insert_range,
+            event_range,
+            num_rows: rows.iter().map(RecordBatch::num_rows).sum::<usize>() as i64,
+            file_path,
+            keys: key_of(view_set).map_or_else(|| Ok(BTreeSet::new()), |key| source::distinct(rows, key))?,
+        }))
+    }
+}
+
+/// The column of a view set whose values are names of instances of other view sets.
+fn key_of(view_set: &ViewSet) -> Option<&'static str> {
+    match view_set.name() {
+        "processes" => Some("process_id"),
+        "streams" => Some("stream_id"),
+        _ => None,
     }
 }

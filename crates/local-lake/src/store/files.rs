@@ -24,7 +24,12 @@ pub(crate) const SOURCE: &str = "source";
 
 /// A name for a new file of a view instance, relative to the lake's directory.
 pub(crate) fn partition_file(view_set: &str, instance: &str) -> String {
-    format!("{PARTITIONS}/{}/{}/{}.parquet", directory_name(view_set), directory_name(instance), Uuid::new_v4())
+    format!(
+        "{PARTITIONS}/{}/{}/{}.parquet",
+        directory_name(view_set),
+        directory_name(instance),
+        Uuid::new_v4()
+    )
 }
 
 /// A name for a new file of source rows, relative to the lake's directory.
@@ -57,7 +62,8 @@ pub(crate) fn write(root: &Path, file_path: &str, schema: SchemaRef, batches: &[
     let temporary = path.with_extension(TEMPORARY);
     let write = || -> Result<u64> {
         let directory = prepare_directory(&path)?;
-        let mut writer = ArrowWriter::try_new(File::create(&temporary)?, schema, Some(properties()?)).map_err(parquet_error)?;
+        let mut writer =
+            ArrowWriter::try_new(File::create(&temporary)?, schema, Some(properties()?)).map_err(parquet_error)?;
         for batch in batches {
             writer.write(batch).map_err(parquet_error)?;
         }
@@ -143,10 +149,24 @@ mod tests {
 
     #[test]
     fn no_name_leaves_its_directory() {
-        for name in ["..", ".", "", "/etc/passwd", "a/b", "%2e", "it's", "line\nbreak", "漢字", &"x".repeat(5000)] {
+        for name in [
+            "..",
+            ".",
+            "",
+            "/etc/passwd",
+            "a/b",
+            "%2e",
+            "it's",
+            "line\nbreak",
+            "漢字",
+            &"x".repeat(5000),
+        ] {
             let directory = directory_name(name);
             assert!(!directory.is_empty() && directory.len() <= LONGEST_NAME, "{name:?}");
-            assert!(!directory.contains(['/', '\\', '.', '\n', '\'']), "{name:?}: {directory}");
+            assert!(
+                !directory.contains(['/', '\\', '.', '\n', '\'']),
+                "{name:?}: {directory}"
+            );
         }
         assert_ne!(directory_name("a/b"), directory_name("a%2Fb"));
     }

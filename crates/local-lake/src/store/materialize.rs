@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use lakepilot_query::{Error, ErrorKind, Result, TimeRange, to_rfc3339};
 
 use super::record::{PartitionFilter, PartitionRecord};
-use super::source::Segment;
+use super::source::{Rows, Segment};
 use super::{Lake, catalogue, source};
 use crate::views::{self, ViewSet};
 
@@ -57,7 +57,9 @@ impl Lake {
         let ranges = steps(begin, end, step)?;
         let existing = self.overlapping(view_set, begin, end)?;
         let fits = |partition: &PartitionRecord| {
-            ranges.iter().any(|(from, to)| partition.begin_insert_time >= *from && partition.end_insert_time <= *to)
+            ranges
+                .iter()
+                .any(|(from, to)| partition.begin_insert_time >= *from && partition.end_insert_time <= *to)
         };
         if existing.is_empty() || !existing.iter().all(fits) || !tiles(&existing, begin, end) {
             return Err(Error::new(
@@ -87,20 +89,37 @@ impl Lake {
         let view_set = views::view_set(view_set)
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no view set {view_set}")))?;
         let key = view_set.instances().key_column().ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("the view set {} has the instance global only", view_set.name()))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("the view set {} has the instance global only", view_set.name()),
+            )
         })?;
         if !self.knows_key(key, instance)? {
             let what = key.trim_end_matches("_id");
-            return Err(Error::new(ErrorKind::NotFound, format!("there is no {what} {instance} in the lake")));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no {what} {instance} in the lake"),
+            ));
         }
         let missing = self.read(|connection| source::not_extracted(connection, view_set.name(), instance, range))?;
+        let of_instance = Rows {
+            instance: Some(instance),
+            ..Rows::default()
+        };
         for segment in missing {
-            let rows = source::read_rows(self.root(), view_set, std::slice::from_ref(&segment), None, Some(instance))?;
+            let rows = source::read_rows(self.root(), view_set, std::slice::from_ref(&segment), of_instance)?;
             self.transaction(|changes| {
-                if rows.num_rows() > 0 {
-                    changes.add(view_set, instance, (segment.begin_insert, segment.end_insert), std::slice::from_ref(&rows))?;
+                // Another first use may have been quicker.
+                let is_first = changes.mark_extracted(view_set.name(), instance, segment.id)?;
+                if is_first && rows.num_rows() > 0 {
+                    changes.add(
+                        view_set,
+                        instance,
+                        (segment.begin_insert, segment.end_insert),
+                        std::slice::from_ref(&rows),
+                    )?;
                 }
-                changes.mark_extracted(view_set.name(), instance, segment.id)
+                Ok(())
             })?;
         }
         Ok(())
@@ -128,7 +147,9 @@ impl Lake {
         let source_rows = self.count_source(view_set, begin, end)?;
         let known: i64 = existing.iter().map(source_rows_of).sum();
         if !existing.is_empty() && known == source_rows {
-            on_message(format!("{described}: already up to date, nb_source_events={source_rows}"));
+            on_message(format!(
+                "{described}: already up to date, nb_source_events={source_rows}"
+            ));
             return Ok(());
         }
         self.write_step(view_set, (begin, end), &existing, on_message)
@@ -152,15 +173,25 @@ impl Lake {
             for partition in replaced {
                 changes.retire(partition)?;
             }
-            if let Some(segment) = whole.filter(|_| view_set.source_schema() == view_set.schema() && source_view.name() == view_set.name()) {
+            if let Some(segment) =
+                whole.filter(|_| view_set.source_schema() == view_set.schema() && source_view.name() == view_set.name())
+            {
                 on_message(format!("{described}: writing"));
-                let times = self.event_times(segment, view_set)?;
-                changes.add_linked(view_set, "global", segment, times)?;
+                changes.add_linked(view_set, "global", segment)?;
                 return Ok(());
             }
-            let rows = source::read_rows(self.root(), source_view, &segments, Some((begin, end)), None)?;
+            let of_step = Rows {
+                insert_range: Some((begin, end)),
+                columns: columns_read(view_set),
+                ..Rows::default()
+            };
+            let rows = source::read_rows(self.root(), source_view, &segments, of_step)?;
             let source_rows = rows.num_rows() as i64;
-            let rows = if source_view.name() == view_set.name() { rows } else { log_stats(&rows, view_set)? };
+            let rows = if source_view.name() == view_set.name() {
+                rows
+            } else {
+                log_stats(&rows, view_set)?
+            };
             on_message(if source_rows == 0 {
                 format!("{described}: creating empty partition record")
             } else {
@@ -171,13 +202,13 @@ impl Lake {
         })
     }
 
-    fn event_times(&self, segment: &Segment, view_set: &ViewSet) -> Result<Option<(i64, i64)>> {
-        let batches = source::open(self.root(), &segment.file_path)?.collect::<Result<Vec<_>>>()?;
-        source::event_range(view_set, &batches)
-    }
-
     /// The partitions of the global instance that share more than an edge with `[begin, end)`.
-    fn overlapping(&self, view_set: &ViewSet, begin: DateTime<Utc>, end: DateTime<Utc>) -> Result<Vec<PartitionRecord>> {
+    fn overlapping(
+        &self,
+        view_set: &ViewSet,
+        begin: DateTime<Utc>,
+        end: DateTime<Utc>,
+    ) -> Result<Vec<PartitionRecord>> {
         let filter = PartitionFilter {
             insert_range: Some(TimeRange::new(begin, end)?),
             ..PartitionFilter::instance(view_set.name(), "global")
@@ -190,9 +221,15 @@ impl Lake {
     fn count_source(&self, view_set: &ViewSet, begin: DateTime<Utc>, end: DateTime<Utc>) -> Result<i64> {
         let source_view = source_of(view_set);
         let segments = self.read(|connection| source::by_insert_time(connection, source_view.name(), begin, end))?;
-        let (whole, cut): (Vec<Segment>, Vec<Segment>) =
-            segments.into_iter().partition(|segment| segment.begin_insert >= begin && segment.end_insert <= end);
-        let rows = source::read_rows(self.root(), source_view, &cut, Some((begin, end)), None)?;
+        let (whole, cut): (Vec<Segment>, Vec<Segment>) = segments
+            .into_iter()
+            .partition(|segment| segment.begin_insert >= begin && segment.end_insert <= end);
+        let of_step = Rows {
+            insert_range: Some((begin, end)),
+            columns: Some(&[source_view.sort_column()]),
+            ..Rows::default()
+        };
+        let rows = source::read_rows(self.root(), source_view, &cut, of_step)?;
         Ok(whole.iter().map(|segment| segment.num_rows).sum::<i64>() + rows.num_rows() as i64)
     }
 
@@ -207,7 +244,11 @@ impl Lake {
 }
 
 fn source_rows_of(partition: &PartitionRecord) -> i64 {
-    partition.source_data_hash.as_slice().try_into().map_or(-1, i64::from_le_bytes)
+    partition
+        .source_data_hash
+        .as_slice()
+        .try_into()
+        .map_or(-1, i64::from_le_bytes)
 }
 
 /// The view set whose segments a view set is made from.
@@ -218,6 +259,14 @@ fn source_of(view_set: &ViewSet) -> &ViewSet {
     }
 }
 
+/// The columns of its source that a view set is made from; all when it is the source's own.
+fn columns_read(view_set: &ViewSet) -> Option<&'static [&'static str]> {
+    match view_set.name() {
+        "log_stats" => Some(&["time", "level", "process_id", "target", "audience"]),
+        _ => None,
+    }
+}
+
 fn global_view(name: &str) -> Result<&'static ViewSet> {
     views::view_set(name)
         .filter(|view_set| view_set.instances().has_global())
@@ -225,15 +274,26 @@ fn global_view(name: &str) -> Result<&'static ViewSet> {
 }
 
 fn describe(view_set: &ViewSet, begin: DateTime<Utc>, end: DateTime<Utc>) -> String {
-    format!("[{}, {}] {} global", to_rfc3339(begin), to_rfc3339(end), view_set.name())
+    format!(
+        "[{}, {}] {} global",
+        to_rfc3339(begin),
+        to_rfc3339(end),
+        view_set.name()
+    )
 }
 
 /// The whole steps of a range.
 fn steps(begin: DateTime<Utc>, end: DateTime<Utc>, step: Duration) -> Result<Vec<(DateTime<Utc>, DateTime<Utc>)>> {
     const MOST_STEPS: usize = 1_000_000;
-    let delta = TimeDelta::from_std(step).ok().filter(|delta| *delta > TimeDelta::zero()).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, "the step of a partition has to be longer than zero")
-    })?;
+    let delta = TimeDelta::from_std(step)
+        .ok()
+        .filter(|delta| *delta > TimeDelta::zero())
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the step of a partition has to be longer than zero",
+            )
+        })?;
     let mut ranges = Vec::new();
     let mut from = begin;
     while let Some(to) = from.checked_add_signed(delta).filter(|to| *to <= end) {
@@ -262,28 +322,61 @@ fn tiles(partitions: &[PartitionRecord], begin: DateTime<Utc>, end: DateTime<Utc
 
 /// Counts log entries by minute, process, level and target.
 fn log_stats(rows: &RecordBatch, view_set: &ViewSet) -> Result<RecordBatch> {
-    let missing = || Error::new(ErrorKind::Internal, "the log entries lack a column that log_stats counts by");
-    let times = rows.column_by_name("time").and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
-    let levels = rows.column_by_name("level").and_then(|levels| levels.as_primitive_opt::<Int32Type>());
+    let missing = || {
+        Error::new(
+            ErrorKind::Internal,
+            "the log entries lack a column that log_stats counts by",
+        )
+    };
+    let times = rows
+        .column_by_name("time")
+        .and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
+    let levels = rows
+        .column_by_name("level")
+        .and_then(|levels| levels.as_primitive_opt::<Int32Type>());
     let (times, levels) = (times.ok_or_else(missing)?, levels.ok_or_else(missing)?);
     let text = |name: &str| -> Result<_> { Ok(cast(rows.column_by_name(name).ok_or_else(missing)?, &DataType::Utf8)?) };
     let (processes, targets, audiences) = (text("process_id")?, text("target")?, text("audience")?);
-    let (processes, targets, audiences) =
-        (processes.as_string::<i32>(), targets.as_string::<i32>(), audiences.as_string::<i32>());
+    let (processes, targets, audiences) = (
+        processes.as_string::<i32>(),
+        targets.as_string::<i32>(),
+        audiences.as_string::<i32>(),
+    );
     let mut counts: BTreeMap<(i64, &str, i32, &str, &str), i64> = BTreeMap::new();
     for row in 0..rows.num_rows() {
         let minute = times.value(row).div_euclid(MINUTE_NANOS) * MINUTE_NANOS;
-        let key = (minute, processes.value(row), levels.value(row), targets.value(row), audiences.value(row));
+        let key = (
+            minute,
+            processes.value(row),
+            levels.value(row),
+            targets.value(row),
+            audiences.value(row),
+        );
         *counts.entry(key).or_default() += 1;
     }
     let minutes = TimestampNanosecondArray::from_iter_values(counts.keys().map(|key| key.0)).with_timezone("+00:00");
     let plain = RecordBatch::try_from_iter([
         ("time_bin", Arc::new(minutes) as Arc<dyn Array>),
-        ("process_id", Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.1)))),
-        ("level", Arc::new(Int32Array::from_iter_values(counts.keys().map(|key| key.2)))),
-        ("target", Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.3)))),
-        ("count", Arc::new(Int64Array::from_iter_values(counts.values().copied()))),
-        ("audience", Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.4)))),
+        (
+            "process_id",
+            Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.1))),
+        ),
+        (
+            "level",
+            Arc::new(Int32Array::from_iter_values(counts.keys().map(|key| key.2))),
+        ),
+        (
+            "target",
+            Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.3))),
+        ),
+        (
+            "count",
+            Arc::new(Int64Array::from_iter_values(counts.values().copied())),
+        ),
+        (
+            "audience",
+            Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.4))),
+        ),
     ])?;
     source::to_schema(&plain, &view_set.schema())
 }

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use lakepilot_query::{Error, ErrorKind, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
+use self::changes::PreparedSegment;
 use crate::views::ViewSet;
 
 pub use changes::Changes;
@@ -60,7 +61,8 @@ impl Lake {
     /// `InvalidInput` when there is something in the directory; `Io` when it cannot be written.
     pub fn create(directory: impl AsRef<Path>) -> Result<Self> {
         let root = directory.as_ref();
-        let told = |error: std::io::Error| Error::from(error).context(format!("cannot make a lake in {}", root.display()));
+        let told =
+            |error: std::io::Error| Error::from(error).context(format!("cannot make a lake in {}", root.display()));
         fs::create_dir_all(root).map_err(told)?;
         if fs::read_dir(root).map_err(told)?.next().is_some() {
             return Err(Error::new(
@@ -70,7 +72,9 @@ impl Lake {
         }
         let lock = lock(root)?;
         let connection = catalogue::create(&root.join(CATALOGUE))?;
-        File::open(root).and_then(|directory| directory.sync_all()).map_err(told)?;
+        File::open(root)
+            .and_then(|directory| directory.sync_all())
+            .map_err(told)?;
         Ok(Self::assemble(root, connection, lock))
     }
 
@@ -130,7 +134,10 @@ impl Lake {
 
     /// The file of a partition; `None` when the partition is empty.
     pub fn partition_path(&self, partition: &PartitionRecord) -> Option<PathBuf> {
-        partition.file_path.as_ref().map(|file_path| self.inner.root.join(file_path))
+        partition
+            .file_path
+            .as_ref()
+            .map(|file_path| self.inner.root.join(file_path))
     }
 
     /// What each view instance holds, ordered by name.
@@ -163,11 +170,26 @@ impl Lake {
     /// `InvalidInput` when a column is missing; `Io` when the file or the catalogue cannot be written.
     pub fn append_source(
         &self,
-        view_set: &ViewSet,
+        view_set: &'static ViewSet,
         insert_range: (DateTime<Utc>, DateTime<Utc>),
         rows: &[RecordBatch],
     ) -> Result<()> {
-        self.transaction(|changes| changes.add_segment(view_set, insert_range, rows))
+        self.append_sources(insert_range, &[(view_set, rows)])
+    }
+
+    /// Adds source rows of several view sets together, or none of them.
+    pub(crate) fn append_sources(
+        &self,
+        insert_range: (DateTime<Utc>, DateTime<Utc>),
+        sources: &[(&'static ViewSet, &[RecordBatch])],
+    ) -> Result<()> {
+        // The files are written before the catalogue is locked, so that two threads can; a file that is not named in the
+        // end is swept at the next start.
+        let segments = sources
+            .iter()
+            .map(|(view_set, rows)| PreparedSegment::write(&self.inner.root, view_set, insert_range, rows))
+            .collect::<Result<Vec<_>>>()?;
+        self.transaction(|changes| segments.into_iter().flatten().try_for_each(|segment| changes.add_segment(segment)))
     }
 
     /// Makes changes to the catalogue that take effect together when `change` returns `Ok`, and not at all otherwise.
@@ -178,7 +200,9 @@ impl Lake {
         let failed = |error| catalogue::catalogue_error("change the catalogue", error);
         let (committed, added, doomed) = {
             let mut connection = self.connection();
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(failed)?;
             let mut changes = Changes::new(&transaction, &self.inner.root);
             let result = change(&mut changes);
             let (added, doomed) = (std::mem::take(&mut changes.added), std::mem::take(&mut changes.doomed));
@@ -203,7 +227,9 @@ impl Lake {
             return;
         }
         let mut leases = self.inner.leases();
-        leases.doomed.extend(files.iter().map(|file_path| self.inner.root.join(file_path)));
+        leases
+            .doomed
+            .extend(files.iter().map(|file_path| self.inner.root.join(file_path)));
         leases.delete_if_unread();
     }
 

@@ -6,13 +6,15 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches, filter_record_batch, sort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampNanosecondType};
 use chrono::{DateTime, Utc};
 use lakepilot_query::{Error, ErrorKind, Result, TimeRange};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 use rusqlite::Connection;
 
 use super::catalogue::{catalogue_error, micros};
@@ -27,6 +29,8 @@ pub(crate) struct Segment {
     pub(crate) end_insert: DateTime<Utc>,
     pub(crate) num_rows: i64,
     pub(crate) file_path: String,
+    /// The earliest and the latest event time, in nanoseconds.
+    pub(crate) event_range: (i64, i64),
 }
 
 /// The segments of a view set whose range of insert time overlaps `[begin, end)`, in order of insert time.
@@ -39,7 +43,7 @@ pub(crate) fn by_insert_time(
     let read = || -> rusqlite::Result<Vec<Segment>> {
         connection
             .prepare_cached(
-                "SELECT id, begin_insert, end_insert, num_rows, file_path FROM segments \
+                "SELECT id, begin_insert, end_insert, num_rows, file_path, min_event, max_event FROM segments \
                  WHERE view_set = ? AND begin_insert < ? AND end_insert > ? ORDER BY begin_insert, id",
             )?
             .query_map((view_set, end.timestamp_micros(), begin.timestamp_micros()), segment)?
@@ -60,7 +64,7 @@ pub(crate) fn not_extracted(
     let read = || -> rusqlite::Result<Vec<Segment>> {
         connection
             .prepare_cached(
-                "SELECT id, begin_insert, end_insert, num_rows, file_path FROM segments \
+                "SELECT id, begin_insert, end_insert, num_rows, file_path, min_event, max_event FROM segments \
                  WHERE view_set = ?1 AND min_event <= ?4 AND max_event >= ?3 AND NOT EXISTS \
                  (SELECT 1 FROM extracted WHERE view_set = ?1 AND instance = ?2 AND segment = segments.id) \
                  ORDER BY begin_insert, id",
@@ -78,63 +82,92 @@ fn segment(row: &rusqlite::Row<'_>) -> rusqlite::Result<Segment> {
         end_insert: micros(row.get(2)?),
         num_rows: row.get(3)?,
         file_path: row.get(4)?,
+        event_range: (row.get(5)?, row.get(6)?),
     })
 }
 
-/// The source rows of `[begin, end)` of insert time, of one instance or of all, in the view's schema and order.
-pub(crate) fn read_rows(
-    root: &Path,
-    view_set: &ViewSet,
-    segments: &[Segment],
-    insert_range: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    instance: Option<&str>,
-) -> Result<RecordBatch> {
+/// Which source rows are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rows<'a> {
+    /// Those of `[begin, end)` of insert time.
+    pub(crate) insert_range: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Those of one instance.
+    pub(crate) instance: Option<&'a str>,
+    /// These columns of the view, where not all are needed.
+    pub(crate) columns: Option<&'a [&'a str]>,
+}
+
+/// Source rows in the view's schema (or its part) and in the order of its sort column.
+pub(crate) fn read_rows(root: &Path, view_set: &ViewSet, segments: &[Segment], rows: Rows<'_>) -> Result<RecordBatch> {
+    let schema = match rows.columns {
+        None => view_set.schema(),
+        Some(columns) => part_of(&view_set.schema(), columns)?,
+    };
+    let key = rows.instance.zip(view_set.instances().key_column());
     let mut batches = Vec::new();
     for segment in segments {
-        for batch in open(root, &segment.file_path)? {
+        for batch in open(root, &segment.file_path, key.map(|(instance, column)| (column, instance)), rows.columns)? {
             let mut batch = batch?;
-            if let Some((begin, end)) = insert_range {
+            if let Some((begin, end)) = rows.insert_range {
                 batch = keep_inserted(&batch, begin, end)?;
             }
-            if let (Some(instance), Some(key)) = (instance, view_set.instances().key_column()) {
-                batch = keep_key(&batch, key, instance)?;
-            }
             if batch.num_rows() > 0 {
-                batches.push(to_schema(&batch, &view_set.schema())?);
+                batches.push(to_schema(&batch, &schema)?);
             }
         }
     }
-    sorted(&concat_batches(&view_set.schema(), &batches)?, view_set.sort_column())
+    sorted(&concat_batches(&schema, &batches)?, view_set.sort_column())
 }
 
-/// The batches of a Parquet file of the lake.
-pub(crate) fn open(root: &Path, file_path: &str) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+fn part_of(schema: &Schema, columns: &[&str]) -> Result<SchemaRef> {
+    let indices = columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(schema.project(&indices)?))
+}
+
+/// The batches of a Parquet file of the lake: the rows in which a text column has a value, or all; some columns (and
+/// `insert_time`), or all. Other columns of rows that are left out are not decoded.
+fn open(
+    root: &Path,
+    file_path: &str,
+    key: Option<(&str, &str)>,
+    columns: Option<&[&str]>,
+) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
     let path = root.join(file_path);
+    let told = |error| files::parquet_error(error).context(format!("cannot read {}", path.display()));
     let file = File::open(&path).map_err(|error| Error::from(error).context(format!("cannot open {}", path.display())))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.with_batch_size(8192).build())
-        .map_err(|error| files::parquet_error(error).context(format!("cannot read {}", path.display())))?;
-    Ok(reader.map(move |batch| {
-        batch.map_err(|error| Error::from(error).context(format!("cannot read {}", path.display())))
-    }))
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(told)?.with_batch_size(8192);
+    if let Some(columns) = columns {
+        let wanted = columns.iter().copied().chain(["insert_time"]);
+        let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
+        builder = builder.with_projection(mask);
+    }
+    if let Some((column, value)) = key {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+        let wanted = StringArray::new_scalar(value);
+        let keep = ArrowPredicateFn::new(mask, move |batch| {
+            arrow::compute::kernels::cmp::eq(batch.column(0), &wanted)
+        });
+        builder = builder.with_row_filter(RowFilter::new(vec![Box::new(keep)]));
+    }
+    let reader = builder.build().map_err(told)?;
+    Ok(reader.map(move |batch| batch.map_err(|error| Error::from(error).context(format!("cannot read {}", path.display())))))
 }
 
 fn keep_inserted(batch: &RecordBatch, begin: DateTime<Utc>, end: DateTime<Utc>) -> Result<RecordBatch> {
-    let times = column(batch, "insert_time")?.as_primitive_opt::<TimestampNanosecondType>().ok_or_else(|| {
-        Error::new(ErrorKind::Internal, "the insert_time of a source segment is not a timestamp in nanoseconds")
-    })?;
+    let times = column(batch, "insert_time")?
+        .as_primitive_opt::<TimestampNanosecondType>()
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                "the insert_time of a source segment is not a timestamp in nanoseconds",
+            )
+        })?;
     // Compared in the microseconds of the catalogue, so that an edge means the same for a row and for a partition.
     let (begin, end) = (begin.timestamp_micros(), end.timestamp_micros());
     let kept: BooleanArray = times
         .iter()
         .map(|time| time.map(|time| (begin..end).contains(&time.div_euclid(1_000))))
         .collect();
-    Ok(filter_record_batch(batch, &kept)?)
-}
-
-fn keep_key(batch: &RecordBatch, key: &str, instance: &str) -> Result<RecordBatch> {
-    let wanted = StringArray::new_scalar(instance);
-    let kept = arrow::compute::kernels::cmp::eq(column(batch, key)?, &wanted)?;
     Ok(filter_record_batch(batch, &kept)?)
 }
 
@@ -193,9 +226,14 @@ fn extreme(
     name: &str,
     pick: fn(&arrow::array::TimestampNanosecondArray) -> Option<i64>,
 ) -> Result<Option<i64>> {
-    let times = column(batch, name)?.as_primitive_opt::<TimestampNanosecondType>().ok_or_else(|| {
-        Error::new(ErrorKind::InvalidInput, format!("the column {name} is not a timestamp in nanoseconds"))
-    })?;
+    let times = column(batch, name)?
+        .as_primitive_opt::<TimestampNanosecondType>()
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("the column {name} is not a timestamp in nanoseconds"),
+            )
+        })?;
     Ok(pick(times))
 }
 
@@ -217,7 +255,12 @@ pub(crate) fn check_schema(batches: &[RecordBatch], schema: &Schema) -> Result<(
             if found.data_type() != field.data_type() {
                 return Err(Error::new(
                     ErrorKind::InvalidInput,
-                    format!("the column {} is {} and has to be {}", field.name(), found.data_type(), field.data_type()),
+                    format!(
+                        "the column {} is {} and has to be {}",
+                        field.name(),
+                        found.data_type(),
+                        field.data_type()
+                    ),
                 ));
             }
         }

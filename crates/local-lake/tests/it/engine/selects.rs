@@ -1,10 +1,12 @@
 //! Reading views: time ranges, pruning, limits, dictionaries, merged views.
 
 use std::fs;
+use std::time::Duration;
 
 use arrow::array::Array;
 use arrow::datatypes::DataType;
 use chrono::TimeDelta;
+use futures::TryStreamExt;
 use lakepilot_query::{Dictionaries, Query, QueryService};
 
 use super::fixture::{ENTRIES_AN_HOUR, Fixture, HOURS, PROCESSES, THREADS, at, hour, range, rows_of, whole};
@@ -303,7 +305,6 @@ async fn partitions_of_another_schema_are_ignored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_keeps_what_is_retired_while_it_runs() {
-    use futures::TryStreamExt;
     let fixture = Fixture::new();
     let mut stream = fixture
         .service
@@ -320,4 +321,31 @@ async fn a_query_keeps_what_is_retired_while_it_runs() {
     }
     assert_eq!(rows, 18);
     assert_eq!(fixture.count("SELECT count(*) FROM log_entries", None).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_uses_at_the_same_time_materialise_once() {
+    let fixture = Fixture::new();
+    let sql = format!("SELECT count(*) FROM view_instance('log_entries', '{}')", PROCESSES[0]);
+    let counts = futures::future::join_all((0..8).map(|_| fixture.count(&sql, None))).await;
+    assert_eq!(counts, [9; 8]);
+    assert_eq!(fixture.partitions("log_entries", PROCESSES[0]).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_stream_ends_the_query() {
+    let fixture = Fixture::new();
+    let tasks = tokio::runtime::Handle::current().metrics();
+    let idle = tasks.num_alive_tasks();
+    let sql = "SELECT a.msg, s.value FROM log_entries a CROSS JOIN generate_series(1, 1000000000) s WHERE s.value % 7 = 3";
+    let mut stream = fixture.service.run(&Query::new(sql).unwrap()).await.unwrap();
+    assert!(stream.try_next().await.unwrap().unwrap().num_rows() > 0);
+    assert!(tasks.num_alive_tasks() > idle, "the query has tasks of its own");
+    drop(stream);
+    let ended = async {
+        while tasks.num_alive_tasks() > idle {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the tasks of the query end");
 }
