@@ -1,2 +1,58 @@
-//! stub
-fn main() {}
+//! What developers of Lakepilot run: `cargo xtask`.
+//!
+//! Every check of the repository is a function of what it reads (a manifest, a lock file, a source text) to a list of
+//! [`Violation`](violation::Violation)s, so that its tests can show it failing on a made-up input; the same functions run
+//! over the real repository in `cargo xtask layers`, `cargo xtask rules` and the tests of this crate. `ci` strings the
+//! checks, the tests and the commands of the README together, and is all that `.ci/run` does.
+//!
+//! Nothing of Lakepilot is a dependency here, so that `cargo xtask` builds in seconds on a fresh machine.
+
+mod cargo;
+mod ci;
+mod layers;
+mod python_env;
+mod readme;
+mod rules;
+mod test;
+mod violation;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::cargo::Workspace;
+
+/// What developers of Lakepilot run
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// All checks, the tests, and README's own commands, as `.ci/run` does
+    Ci(ci::Options),
+    /// The Python environment, then the tests and doc tests of the workspace
+    Test(test::Options),
+    /// Who may depend on whom, and one version of what the ecosystem stands on
+    Layers,
+    /// The rules of the repository: manifests, sources, rooms, licences
+    Rules,
+    /// Makes the virtual environment of the published Python clients, and prints its folder
+    PythonEnv,
+}
+
+fn main() -> Result<()> {
+    let workspace = Workspace::locate()?;
+    match Arguments::parse().command {
+        Command::Ci(options) => ci::run(&workspace, &options),
+        Command::Test(options) => test::run(&workspace, &options),
+        Command::Layers => violation::report("layers", layers::check(&workspace)?),
+        Command::Rules => violation::report("rules", rules::check(&workspace)?),
+        Command::PythonEnv => {
+            println!("{}", python_env::ensure(&workspace)?.display());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The virtual environment that the published Python clients are tested in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cargo::{Workspace, run};
+
+const REQUIREMENTS: &str = "crates/conformance/python/requirements.txt";
+
+/// The requirements that an environment was made of, whole: written last, so that it is there only when all of it is.
+const STAMP: &str = "lakepilot-requirements.txt";
+
+/// Makes the environment in the target folder unless the one there was made of the same requirements, and gives its folder.
+///
+/// # Errors
+/// When there is no Python with `venv`, or pip cannot install the requirements.
+pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
+    let requirements = workspace.root().join(REQUIREMENTS);
+    let wanted = fs::read_to_string(&requirements).with_context(|| format!("read {}", requirements.display()))?;
+    let folder = workspace.target_folder()?.join("python-env");
+    if is_current(&folder, &wanted) {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("remove the old {}", folder.display()))?;
+    }
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).context(
+        "the Python clients are tested in a virtual environment: install Python 3 with venv (Debian: python3-venv)",
+    )?;
+    run(Command::new(python(&folder))
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ])
+        .arg(&requirements))
+    .with_context(|| format!("install {REQUIREMENTS}"))?;
+    let stamp = folder.join(STAMP);
+    fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
+    ensure!(python(&folder).is_file(), "{} has no Python in it", folder.display());
+    Ok(folder)
+}
+
+fn is_current(folder: &Path, wanted: &str) -> bool {
+    fs::read_to_string(folder.join(STAMP)).is_ok_and(|stamp| stamp == wanted) && python(folder).is_file()
+}
+
+/// The interpreter of an environment.
+pub(crate) fn python(folder: &Path) -> PathBuf {
+    if cfg!(windows) {
+        folder.join("Scripts/python.exe")
+    } else {
+        folder.join("bin/python")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_is_current_only_when_it_was_finished_with_the_same_requirements() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_current(folder.path(), "a==1\n"));
+        fs::write(folder.path().join(STAMP), "a==1\n").unwrap();
+        assert!(!is_current(folder.path(), "a==1\n"), "it has no Python");
+        let python = python(folder.path());
+        fs::create_dir_all(python.parent().unwrap()).unwrap();
+        fs::write(python, "").unwrap();
+        assert!(is_current(folder.path(), "a==1\n"));
+        assert!(!is_current(folder.path(), "a==2\n"));
+    }
+}
