@@ -9,6 +9,8 @@ use lakepilot_catalog::{Catalog, ColumnReader, Partition, PartitionFilter};
 use lakepilot_query::{Error, ErrorKind, Query, QueryService, QueryServiceExt, Result, TimeRange};
 use serde::Serialize;
 
+use crate::statement::count_sql;
+
 /// An expected number of rows, and what it stands on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Estimate {
@@ -79,12 +81,6 @@ fn no_count() -> Error {
     Error::new(ErrorKind::Protocol, "the server answered a COUNT(*) with no number")
 }
 
-/// The query as a subquery. A line break ends a comment at the end of the SQL; a semicolon there is taken off.
-fn count_sql(sql: &str) -> String {
-    let statement = sql.trim().trim_end_matches(';');
-    format!("SELECT COUNT(*) AS row_count FROM ({statement}\n) AS counted")
-}
-
 /// Adds up the rows of the partitions of one view instance, each as far as its event time lies in the time range.
 ///
 /// That is the number of rows of a query with no filter but time. Whoever makes one knows that the query is such.
@@ -147,13 +143,49 @@ fn rows_within(partition: &Partition, range: Option<TimeRange>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::DateTime;
+
+    fn time(second: i64) -> DateTime<chrono::Utc> {
+        DateTime::from_timestamp_nanos(second * 1_000_000_000)
+    }
+
+    fn partition(event_time: Option<(i64, i64)>) -> Partition {
+        Partition {
+            view_set_name: "log_entries".to_owned(),
+            view_instance_id: "global".to_owned(),
+            begin_insert_time: time(0),
+            end_insert_time: time(100),
+            min_event_time: event_time.map(|(least, _)| time(least)),
+            max_event_time: event_time.map(|(_, most)| time(most)),
+            updated: time(200),
+            file_path: None,
+            file_size_bytes: 0,
+            file_schema_hash: vec![4],
+            source_data_hash: vec![],
+            num_rows: 1_000,
+            partition_format_version: 2,
+            sort_order: None,
+            max_sort_key_time: None,
+        }
+    }
 
     #[test]
-    fn a_semicolon_or_a_comment_does_not_swallow_the_count() {
-        assert_eq!(
-            count_sql("SELECT 1; "),
-            "SELECT COUNT(*) AS row_count FROM (SELECT 1\n) AS counted"
-        );
-        assert!(count_sql("SELECT 1 -- all").ends_with("-- all\n) AS counted"));
+    fn rows_count_as_far_as_their_partition_lies_in_the_range() {
+        let range = |begin, end| Some(TimeRange::new(time(begin), time(end)).unwrap());
+        for (event_time, range, expected) in [
+            (Some((0, 100)), None, 1_000.0),
+            (Some((0, 100)), range(-50, 200), 1_000.0),
+            (Some((0, 100)), range(0, 25), 250.0),
+            (Some((0, 100)), range(90, 200), 100.0),
+            (Some((0, 100)), range(101, 200), 0.0),
+            (Some((50, 50)), range(0, 100), 1_000.0),
+            (None, range(0, 1), 1_000.0),
+        ] {
+            assert_eq!(
+                rows_within(&partition(event_time), range),
+                expected,
+                "{event_time:?} {range:?}"
+            );
+        }
     }
 }

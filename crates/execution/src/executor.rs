@@ -4,60 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use futures::StreamExt;
 use lakepilot_query::{Error, ErrorKind, Query, QueryService, RecordBatchStream, Result};
-use tokio_util::sync::CancellationToken;
 
 use crate::estimate::{Estimate, RowEstimator};
-use crate::progress::{ProgressEvent, ProgressObserver};
-use crate::rebatch::{Rebatcher, batch_bytes};
+use crate::faults::{DeadlineService, Retries, Retry, RetryingService};
+use crate::options::ExecutionOptions;
+use crate::progress::{EventSender, ProgressEvent, ProgressObserver};
 use crate::sink::BatchSink;
+use crate::size::{Meter, batch_bytes};
+use crate::slices::{SliceRun, Slicing, run_slices};
+use crate::source::Source;
 use crate::statistics::{Recorder, Statistics};
-
-/// How large the batches are that a consumer gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchSize {
-    /// As they arrive: nothing is merged or split.
-    AsReceived,
-    /// About this many bytes of rows in memory; a single row that is wider passes alone.
-    Bytes(usize),
-}
-
-impl Default for BatchSize {
-    /// The guide's 100 MB.
-    fn default() -> Self {
-        Self::Bytes(100_000_000)
-    }
-}
-
-/// What an executor may be told.
-#[derive(Clone, Debug, Default)]
-pub struct ExecutionOptions {
-    batch_size: BatchSize,
-    cancellation: CancellationToken,
-}
-
-impl ExecutionOptions {
-    /// The defaults: batches of 100 MB.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// With batches of another size.
-    #[must_use]
-    pub fn with_batch_size(mut self, batch_size: BatchSize) -> Self {
-        self.batch_size = batch_size;
-        self
-    }
-
-    /// With a token that calls runs off.
-    #[must_use]
-    pub fn with_cancellation(mut self, token: CancellationToken) -> Self {
-        self.cancellation = token;
-        self
-    }
-}
 
 /// Runs large queries in batches, with progress and statistics.
 #[derive(Clone)]
@@ -65,6 +22,14 @@ pub struct BatchedExecutor {
     service: Arc<dyn QueryService>,
     options: ExecutionOptions,
     estimator: Option<Arc<dyn RowEstimator>>,
+}
+
+/// What is asked in one run.
+struct Run<'a> {
+    query: &'a Query,
+    slicing: Option<&'a Slicing>,
+    retries: Retries,
+    events: EventSender,
 }
 
 impl BatchedExecutor {
@@ -90,19 +55,51 @@ impl BatchedExecutor {
     /// therefore slows the server down. Dropping the future calls the query off, and the sink leaves nothing half-written.
     ///
     /// # Errors
-    /// Those of the service and of the sink; `Cancelled` when the token called the run off. The sink was then aborted.
+    /// Those of the service and of the sink; `TimedOut` when a limit of time ran out; `Cancelled` when the token called the
+    /// run off. The sink was then aborted.
     pub async fn execute(
         &self,
         query: &Query,
         sink: &mut dyn BatchSink,
         observer: &dyn ProgressObserver,
     ) -> Result<Statistics> {
+        self.run_into(query, None, sink, observer).await
+    }
+
+    /// Runs a query in slices of its time range, several at a time, into one sink. The rows are exactly those of the query
+    /// run whole, in the order that the slicing asks for.
+    ///
+    /// Needs a Tokio runtime: each slice is a task of its own.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), and `InvalidInput` when the slices are not those of the query.
+    pub async fn execute_sliced(
+        &self,
+        query: &Query,
+        slicing: &Slicing,
+        sink: &mut dyn BatchSink,
+        observer: &dyn ProgressObserver,
+    ) -> Result<Statistics> {
+        self.run_into(query, Some(slicing), sink, observer).await
+    }
+
+    async fn run_into(
+        &self,
+        query: &Query,
+        slicing: Option<&Slicing>,
+        sink: &mut dyn BatchSink,
+        observer: &dyn ProgressObserver,
+    ) -> Result<Statistics> {
+        let driving = self
+            .options
+            .timeouts
+            .limit_whole(self.drive(query, slicing, sink, observer));
         let outcome = tokio::select! {
             biased;
             () = self.options.cancellation.cancelled() => {
                 Err(Error::new(ErrorKind::Cancelled, "the run was called off"))
             }
-            outcome = self.drive(query, sink, observer) => outcome,
+            outcome = driving => outcome,
         };
         match outcome {
             Ok(statistics) => {
@@ -119,27 +116,58 @@ impl BatchedExecutor {
         }
     }
 
+    /// Works, and passes on what happens elsewhere: in the tasks of slices, and between two attempts.
     async fn drive(
         &self,
         query: &Query,
+        slicing: Option<&Slicing>,
+        sink: &mut dyn BatchSink,
+        observer: &dyn ProgressObserver,
+    ) -> Result<Statistics> {
+        let (events, mut arriving) = EventSender::channel();
+        let run = Run {
+            query,
+            slicing,
+            retries: Retries::new(self.options.retry),
+            events,
+        };
+        let working = self.work(&run, sink, observer);
+        futures::pin_mut!(working);
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                Some(event) = arriving.recv() => observer.on_event(&event),
+                outcome = &mut working => break outcome,
+            }
+        };
+        while let Ok(event) = arriving.try_recv() {
+            observer.on_event(&event);
+        }
+        outcome
+    }
+
+    async fn work(
+        &self,
+        run: &Run<'_>,
         sink: &mut dyn BatchSink,
         observer: &dyn ProgressObserver,
     ) -> Result<Statistics> {
         let start = Instant::now();
         let mut recorder = Recorder::new();
-        let stream = self.service.run(query).await?;
+        let stream = self.open(run).await?;
         let schema = stream.schema();
         recorder.planned(start.elapsed());
         observer.on_event(&ProgressEvent::Started {
             schema: Arc::clone(&schema),
         });
-        sink.start(Arc::clone(&schema)).await?;
+        sink.start(schema).await?;
 
         // Asked only now: the query is already running.
         let mut estimate = None;
         {
-            let source = Source::new(stream, schema, self.options.batch_size, start);
-            let estimating = self.estimate(query, observer);
+            let batch_size = self.options.effective_batch_size(run.slicing.is_some());
+            let source = Source::new(stream, batch_size, start);
+            let estimating = self.estimate(run.query, observer);
             let pumping = pump(source, sink, observer, &mut recorder);
             futures::pin_mut!(estimating, pumping);
             let mut asking = self.estimator.is_some();
@@ -154,8 +182,36 @@ impl BatchedExecutor {
                 }
             }
         }
-        sink.finish().await?;
-        Ok(recorder.finish(start.elapsed(), estimate))
+        let summary = sink.finish().await?;
+        let mut statistics = recorder.finish(start.elapsed(), estimate);
+        statistics.bytes_written = summary.bytes_written;
+        statistics.slices = run.slicing.map_or(1, |slicing| slicing.slices().len() as u64);
+        statistics.retries = u64::from(run.retries.count());
+        Ok(statistics)
+    }
+
+    /// The rows of the query, whole or of all its slices.
+    async fn open(&self, run: &Run<'_>) -> Result<RecordBatchStream> {
+        let attempts = DeadlineService::new(Arc::clone(&self.service), self.options.timeouts.of_an_attempt());
+        let Some(slicing) = run.slicing else {
+            let events = run.events.clone();
+            let on_retry = move |retry: &Retry| {
+                events.send(ProgressEvent::Retried {
+                    number: retry.number,
+                    delay: retry.delay,
+                    reason: retry.reason.clone(),
+                });
+            };
+            let service = RetryingService::observed(attempts, run.retries.clone(), Arc::new(on_retry));
+            return service.run(run.query).await;
+        };
+        let slices = SliceRun {
+            service: Arc::new(attempts),
+            budget_bytes: self.options.slice_budget_bytes(),
+            retries: run.retries.clone(),
+            events: run.events.clone(),
+        };
+        run_slices(slices, run.query, slicing).await
     }
 
     async fn estimate(&self, query: &Query, observer: &dyn ProgressObserver) -> Option<Estimate> {
@@ -182,26 +238,30 @@ async fn pump(
     recorder: &mut Recorder,
 ) -> Result<()> {
     let mut index = 0;
+    let mut meter = Meter::default();
     let mut current = timed_next(&mut source, observer, recorder).await?;
     while let Some(batch) = current {
         let rows = batch.num_rows() as u64;
-        let bytes = batch_bytes(&batch);
-        recorder.in_flight(bytes + source.held_bytes());
+        let held = batch_bytes(&batch);
+        let bytes = meter.added_bytes(&batch) as u64;
+        recorder.in_flight(held + source.held_bytes());
         let (written, (next, waited)) = write_and_gather(&mut source, sink, observer, index, batch).await?;
-        recorder.consumed(rows, bytes as u64, written);
+        recorder.consumed(rows, bytes, written);
         observer.on_event(&ProgressEvent::Batch {
             index,
             rows,
-            bytes: bytes as u64,
-            total_rows: recorder.totals().0,
-            elapsed: source.start.elapsed(),
+            bytes,
+            total_rows: recorder.rows(),
+            elapsed: source.start().elapsed(),
         });
         recorder.waited(waited);
-        recorder.in_flight(
-            bytes + source.held_bytes() + next.as_ref().ok().and_then(Option::as_ref).map_or(0, batch_bytes),
-        );
-        current = next?;
+        recorder
+            .in_flight(held + source.held_bytes() + next.as_ref().ok().and_then(Option::as_ref).map_or(0, batch_bytes));
         index += 1;
+        current = next.map_err(|error| {
+            let rows = recorder.rows();
+            error.context(format!("after {rows} rows in {index} batches were delivered"))
+        })?;
     }
     Ok(())
 }
@@ -233,73 +293,8 @@ async fn timed_next(
     let begun = Instant::now();
     let next = source.next(observer).await;
     recorder.waited(begun.elapsed());
-    if let Some(first_batch) = source.first_batch {
-        recorder.first_batch(first_batch.duration_since(source.start));
+    if let Some(first_batch) = source.first_batch() {
+        recorder.first_batch(first_batch.duration_since(source.start()));
     }
     next
-}
-
-/// The stream of the service, as batches of the size that was asked for.
-struct Source {
-    stream: RecordBatchStream,
-    rebatcher: Option<Rebatcher>,
-    start: Instant,
-    first_batch: Option<Instant>,
-    ended: bool,
-    rows: u64,
-    bytes: u64,
-}
-
-impl Source {
-    fn new(stream: RecordBatchStream, schema: SchemaRef, batch_size: BatchSize, start: Instant) -> Self {
-        Self {
-            stream,
-            rebatcher: match batch_size {
-                BatchSize::AsReceived => None,
-                BatchSize::Bytes(bytes) => Some(Rebatcher::new(schema, bytes)),
-            },
-            start,
-            first_batch: None,
-            ended: false,
-            rows: 0,
-            bytes: 0,
-        }
-    }
-
-    fn held_bytes(&self) -> usize {
-        self.rebatcher.as_ref().map_or(0, Rebatcher::buffered_bytes)
-    }
-
-    async fn next(&mut self, observer: &dyn ProgressObserver) -> Result<Option<RecordBatch>> {
-        loop {
-            if let Some(batch) = self.rebatcher.as_mut().and_then(Rebatcher::pop) {
-                return Ok(Some(batch));
-            }
-            if self.ended {
-                return self.rebatcher.as_mut().map_or(Ok(None), Rebatcher::finish);
-            }
-            match self.stream.next().await.transpose()? {
-                None => self.ended = true,
-                Some(batch) if batch.num_rows() == 0 => {}
-                Some(batch) => {
-                    self.received(&batch, observer);
-                    match &mut self.rebatcher {
-                        Some(rebatcher) => rebatcher.push(batch)?,
-                        None => return Ok(Some(batch)),
-                    }
-                }
-            }
-        }
-    }
-
-    fn received(&mut self, batch: &RecordBatch, observer: &dyn ProgressObserver) {
-        self.first_batch.get_or_insert_with(Instant::now);
-        self.rows += batch.num_rows() as u64;
-        self.bytes += batch_bytes(batch) as u64;
-        observer.on_event(&ProgressEvent::Received {
-            rows: self.rows,
-            bytes: self.bytes,
-            elapsed: self.start.elapsed(),
-        });
-    }
 }

@@ -8,6 +8,11 @@
 //! An estimate of the number of rows ([`RowEstimator`]) is asked for while the query already runs, so that it never delays
 //! the first batch.
 //!
+//! A query that is known to be a plain scan can be cut into slices of time ([`Slicing`]) that run at the same time
+//! ([`BatchedExecutor::execute_sliced`]); every row still arrives exactly once. As long as no row was delivered, a query or a
+//! slice that failed because the server was not there is asked again ([`RetryPolicy`]); limits of time ([`Timeouts`]) end
+//! what hangs.
+//!
 //! The crate knows no transport: the service may be remote, embedded or a mock. It does not know what a query means either;
 //! whoever does passes that in, such as the view instance of a [`PartitionEstimator`].
 //!
@@ -60,22 +65,32 @@
 
 mod estimate;
 mod executor;
+mod faults;
+mod options;
 mod progress;
 mod rebatch;
 mod sink;
+mod size;
+mod slices;
+mod source;
+mod statement;
 mod statistics;
 
 #[cfg(feature = "mock")]
 pub use estimate::MockRowEstimator;
 pub use estimate::{CountEstimator, Estimate, EstimateBasis, PartitionEstimator, RowEstimator};
-pub use executor::{BatchSize, BatchedExecutor, ExecutionOptions};
+pub use executor::BatchedExecutor;
+pub use faults::{DeadlineService, RetryPolicy, RetryingService, Timeouts};
+pub use options::{BatchSize, ExecutionOptions};
 #[cfg(feature = "mock")]
 pub use progress::MockProgressObserver;
 pub use progress::{NoProgress, ProgressEvent, ProgressObserver, ProgressSnapshot};
-pub use rebatch::{Rebatcher, batch_bytes};
+pub use rebatch::Rebatcher;
 #[cfg(feature = "mock")]
 pub use sink::MockBatchSink;
 pub use sink::{
     AsyncCallbackSink, BatchSink, CallbackSink, DiscardSink, FileFormat, FileSink, SinkSummary, WriterSink,
 };
+pub use size::batch_bytes;
+pub use slices::{ScanPredicate, SliceOrder, SliceRule, Slicing};
 pub use statistics::{EstimateReport, Latency, Statistics};

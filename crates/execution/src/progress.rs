@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use lakepilot_query::TimeRange;
+use tokio::sync::mpsc;
 
 use crate::estimate::Estimate;
 use crate::statistics::Statistics;
@@ -45,6 +47,36 @@ pub enum ProgressEvent {
         /// The time since the start.
         elapsed: Duration,
     },
+    /// The query failed before its first row, in a way that may pass, and is asked again.
+    Retried {
+        /// Which retry it is, from 1.
+        number: u32,
+        /// The time until it is made.
+        delay: Duration,
+        /// The message of the error that made it necessary.
+        reason: String,
+    },
+    /// A slice of the query was asked.
+    SliceStarted {
+        /// The number of the slice in the order of time, from zero.
+        index: usize,
+        /// The time range of the slice.
+        range: TimeRange,
+    },
+    /// A slice failed before one of its rows was delivered, in a way that may pass, and is asked again.
+    SliceRetried {
+        /// The number of the slice.
+        index: usize,
+        /// The message of the error that made it necessary.
+        reason: String,
+    },
+    /// All rows of a slice were delivered.
+    SliceFinished {
+        /// The number of the slice.
+        index: usize,
+        /// The rows of the slice.
+        rows: u64,
+    },
     /// All rows were delivered, and the consumer has finished.
     Finished(Box<Statistics>),
     /// The run has failed; the error itself is the result of the run.
@@ -61,6 +93,25 @@ pub enum ProgressEvent {
 pub trait ProgressObserver: Send + Sync {
     /// Something happened.
     fn on_event(&self, event: &ProgressEvent);
+}
+
+/// Takes events from wherever they happen to the task that runs the query, which alone calls the observer.
+#[derive(Clone, Debug)]
+pub(crate) struct EventSender(mpsc::UnboundedSender<ProgressEvent>);
+
+/// Where events arrive.
+pub(crate) type EventReceiver = mpsc::UnboundedReceiver<ProgressEvent>;
+
+impl EventSender {
+    pub(crate) fn channel() -> (Self, EventReceiver) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    pub(crate) fn send(&self, event: ProgressEvent) {
+        // Nobody listens any more once the run has ended, and nobody needs to.
+        let _ = self.0.send(event);
+    }
 }
 
 /// Watches nothing.

@@ -1,55 +1,81 @@
 //! Batches of about a size in bytes, from batches of any size.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayData, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, SchemaRef};
-use lakepilot_query::Result;
+use arrow::datatypes::SchemaRef;
+use lakepilot_query::{Error, ErrorKind, Result};
 
-/// The size of a batch in memory, in bytes: of the rows that it shows, not of the buffers that it shares with others.
-///
-/// The values of a dictionary are counted once for the batch, whole.
-pub fn batch_bytes(batch: &RecordBatch) -> usize {
-    let (rows, shared) = measure(batch);
-    rows + shared
-}
-
-/// Bytes that grow with the rows, and bytes of dictionary values that slices share.
-fn measure(batch: &RecordBatch) -> (usize, usize) {
-    batch.columns().iter().fold((0, 0), |(rows, shared), column| {
-        let (column_rows, column_shared) = measure_data(&column.to_data());
-        (rows + column_rows, shared + column_shared)
-    })
-}
-
-fn measure_data(data: &ArrayData) -> (usize, usize) {
-    let validity = data.nulls().map_or(0, |nulls| nulls.len().div_ceil(8));
-    if let DataType::Dictionary(key, _) = data.data_type() {
-        let keys = data.len() * key.primitive_width().unwrap_or(0) + validity;
-        let values = data.child_data().iter().map(slice_bytes).sum();
-        return (keys, values);
-    }
-    (slice_bytes(data), 0)
-}
-
-fn slice_bytes(data: &ArrayData) -> usize {
-    // Of types whose slices cannot be told apart the whole is the honest answer.
-    data.get_slice_memory_size()
-        .unwrap_or_else(|_| data.get_array_memory_size())
-}
+use crate::size::{Dictionary, Identity, batch_bytes, dictionaries, row_bits, to_bytes};
 
 /// Merges and splits record batches towards a size.
 ///
-/// Rows keep their order and none is lost or repeated. A batch that comes out is at most as large as the target (dictionary
-/// values apart), unless it is a single row that is wider. Splitting shares the buffers of what came in; merging copies.
+/// Rows keep their order and none is lost or repeated. A batch that comes out is at most as large as the target (see
+/// [`batch_bytes`]), unless it is a single row that is wider, or its dictionaries alone take more than half of the target:
+/// no slice can get rid of these, so its rows then have the other half. A batch is merged from several only as long as the
+/// next row fits, and those that come out, but for the last, have at least half of the target.
+///
+/// Splitting shares the buffers of what came in. Merging copies each row once, and only rows of batches that are smaller
+/// than half of the target, or that fill one up to it.
 #[derive(Debug)]
 pub struct Rebatcher {
     schema: SchemaRef,
-    target_bytes: usize,
-    pending: Vec<RecordBatch>,
-    pending_bytes: usize,
+    target_bits: u64,
+    pending: Pending,
     ready: VecDeque<RecordBatch>,
+}
+
+/// What waits to be merged.
+#[derive(Debug, Default)]
+struct Pending {
+    batches: Vec<RecordBatch>,
+    row_bits: u64,
+    dictionary_bits: u64,
+    dictionaries: HashSet<Identity>,
+    /// For each dictionary column, how many values the merged one may get.
+    values: Vec<usize>,
+}
+
+impl Pending {
+    fn bits(&self) -> u64 {
+        self.row_bits + self.dictionary_bits
+    }
+
+    /// The bits of the dictionaries that are not here yet.
+    fn new_dictionary_bits(&self, dictionaries: &[Dictionary]) -> u64 {
+        let mut new: Vec<Identity> = Vec::new();
+        let mut bits = 0;
+        for dictionary in dictionaries {
+            if !self.dictionaries.contains(&dictionary.identity) && !new.contains(&dictionary.identity) {
+                new.push(dictionary.identity);
+                bits += dictionary.bits;
+            }
+        }
+        bits
+    }
+
+    /// Whether the keys could not tell the values of all dictionaries apart, if these were merged with them.
+    fn overflows_keys(&self, dictionaries: &[Dictionary]) -> bool {
+        dictionaries.iter().zip(&self.values).any(|(dictionary, values)| {
+            !self.dictionaries.contains(&dictionary.identity) && values + dictionary.values > dictionary.most_values
+        })
+    }
+
+    fn add(&mut self, piece: RecordBatch, row_bits: u64, dictionaries: &[Dictionary]) {
+        self.dictionary_bits += self.new_dictionary_bits(dictionaries);
+        self.values.resize(dictionaries.len(), 0);
+        for (dictionary, values) in dictionaries.iter().zip(&mut self.values) {
+            if self.batches.is_empty() || !self.dictionaries.contains(&dictionary.identity) {
+                *values += dictionary.values;
+            }
+        }
+        self.dictionaries
+            .extend(dictionaries.iter().map(|dictionary| dictionary.identity));
+        self.row_bits += row_bits;
+        self.batches.push(piece);
+    }
 }
 
 impl Rebatcher {
@@ -57,9 +83,8 @@ impl Rebatcher {
     pub fn new(schema: SchemaRef, target_bytes: usize) -> Self {
         Self {
             schema,
-            target_bytes: target_bytes.max(1),
-            pending: Vec::new(),
-            pending_bytes: 0,
+            target_bits: (target_bytes.max(1) as u64).saturating_mul(8),
+            pending: Pending::default(),
             ready: VecDeque::new(),
         }
     }
@@ -67,27 +92,30 @@ impl Rebatcher {
     /// Takes a batch in. Batches without rows are dropped.
     ///
     /// # Errors
-    /// `Internal` when batches of different schemas cannot be merged.
+    /// `Protocol` when the batch does not have the columns of the schema.
     pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        let mut rest = batch;
-        while rest.num_rows() > 0 {
-            let room = self.target_bytes.saturating_sub(self.pending_bytes);
-            let fitting = fitting_rows(&rest, room);
-            let taken = match (fitting, self.pending.is_empty()) {
-                // Not even one row fits beside what waits: that goes out first.
-                (0, false) => {
-                    self.flush()?;
-                    continue;
-                }
-                (0, true) => 1,
-                (rows, _) => rows,
+        let batch = self.conforming(batch)?;
+        let dictionaries = dictionaries(&batch);
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let left = batch.num_rows() - start;
+            let (rows, bits) = fitting_rows(&batch, start, self.room(&dictionaries));
+            let begun = !self.pending.batches.is_empty();
+            // What is large enough goes out as it is, rather than be filled up by copying; and what has no room must.
+            let enough = self.pending.bits() >= self.target_bits / 2;
+            if begun && rows < left && (enough || rows == 0) || begun && self.pending.overflows_keys(&dictionaries) {
+                self.flush();
+                continue;
+            }
+            let (rows, bits) = if rows == 0 {
+                (1, row_bits(&batch, start, 1))
+            } else {
+                (rows, bits)
             };
-            let piece = rest.slice(0, taken);
-            self.pending_bytes += measure(&piece).0;
-            self.pending.push(piece);
-            rest = rest.slice(taken, rest.num_rows() - taken);
-            if self.pending_bytes >= self.target_bytes {
-                self.flush()?;
+            self.pending.add(batch.slice(start, rows), bits, &dictionaries);
+            start += rows;
+            if rows < left || self.pending.bits() >= self.target_bits {
+                self.flush();
             }
         }
         Ok(())
@@ -99,74 +127,113 @@ impl Rebatcher {
     }
 
     /// What is left when no more comes in: to be called until it returns `None`.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push).
-    pub fn finish(&mut self) -> Result<Option<RecordBatch>> {
-        self.flush()?;
-        Ok(self.ready.pop_front())
+    pub fn finish(&mut self) -> Option<RecordBatch> {
+        self.flush();
+        self.ready.pop_front()
     }
 
     /// How many bytes wait in the rebatcher.
     pub fn buffered_bytes(&self) -> usize {
-        self.pending_bytes + self.ready.iter().map(batch_bytes).sum::<usize>()
+        to_bytes(self.pending.bits()) + self.ready.iter().map(batch_bytes).sum::<usize>()
     }
 
-    fn flush(&mut self) -> Result<()> {
-        let pending = std::mem::take(&mut self.pending);
-        self.pending_bytes = 0;
-        match pending.len() {
-            0 => {}
-            1 => self.ready.extend(pending),
-            _ => self.ready.push_back(concat_batches(&self.schema, &pending)?),
+    /// The bits that rows may take beside what waits, if they come with these dictionaries.
+    fn room(&self, dictionaries: &[Dictionary]) -> u64 {
+        let all_dictionaries = self.pending.dictionary_bits + self.pending.new_dictionary_bits(dictionaries);
+        let beside_dictionaries = self.target_bits.saturating_sub(all_dictionaries);
+        // Alone, large dictionaries leave half of the target to rows. Two of them are not put together.
+        let for_rows = if self.pending.batches.is_empty() || self.pending.dictionary_bits == all_dictionaries {
+            beside_dictionaries.max(self.target_bits / 2)
+        } else {
+            beside_dictionaries
+        };
+        for_rows.saturating_sub(self.pending.row_bits)
+    }
+
+    /// The batch with the schema of the stream: servers differ in metadata and nullability between batches.
+    fn conforming(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        if batch.schema_ref() == &self.schema {
+            return Ok(batch);
         }
-        Ok(())
+        let columns = batch.columns().to_vec();
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| {
+            Error::new(
+                ErrorKind::Protocol,
+                "a batch of the stream does not have the schema of the stream",
+            )
+            .with_source(error)
+        })
+    }
+
+    fn flush(&mut self) {
+        let pending = std::mem::take(&mut self.pending).batches;
+        if pending.len() < 2 {
+            self.ready.extend(pending);
+            return;
+        }
+        match concat_batches(&self.schema, &pending) {
+            Ok(merged) => self.ready.push_back(merged),
+            // More text than 32-bit offsets can tell apart, in a target of gigabytes: they pass as they are.
+            Err(_) => self.ready.extend(pending),
+        }
     }
 }
 
-/// How many of the first rows take at most `room` bytes.
-fn fitting_rows(batch: &RecordBatch, room: usize) -> usize {
-    let fits = |rows: usize| measure(&batch.slice(0, rows)).0 <= room;
-    if fits(batch.num_rows()) {
-        return batch.num_rows();
-    }
-    let (mut fitting, mut too_many) = (0, batch.num_rows());
-    while too_many - fitting > 1 {
-        let middle = fitting + (too_many - fitting) / 2;
-        if fits(middle) {
-            fitting = middle;
+/// How many rows from `start` take at most `room` bits, and how many they take.
+///
+/// Steps double and then halve, and each measures new rows only: no row is measured more than a few times, also where
+/// measuring takes a look at each.
+fn fitting_rows(batch: &RecordBatch, start: usize, room: u64) -> (usize, u64) {
+    let left = batch.num_rows() - start;
+    let (mut rows, mut bits, mut step, mut growing) = (0, 0, 1, true);
+    while rows < left && step > 0 {
+        let tried = step.min(left - rows);
+        let more = row_bits(batch, start + rows, tried);
+        if bits + more <= room {
+            rows += tried;
+            bits += more;
         } else {
-            too_many = middle;
+            growing = false;
         }
+        step = if growing { step * 2 } else { tried / 2 };
     }
-    fitting
+    (rows, bits)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use arrow::array::{ArrayRef, DictionaryArray, Int64Array, StringArray};
-    use arrow::datatypes::Int32Type;
+    use arrow::array::{
+        Array, ArrayRef, DictionaryArray, Int8Array, Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder,
+    };
+    use arrow::datatypes::{Int8Type, Int32Type};
     use proptest::prelude::*;
 
+    fn tags(texts: &[String]) -> ArrayRef {
+        let mut builder = ListBuilder::new(StringBuilder::new());
+        for text in texts {
+            for letter in text.chars().take(5) {
+                builder.values().append_value(letter.to_string());
+            }
+            builder.append(true);
+        }
+        Arc::new(builder.finish())
+    }
+
     fn batch(texts: &[String]) -> RecordBatch {
-        let length: Int64Array = texts.iter().map(|text| Some(text.len() as i64)).collect();
-        let text: StringArray = texts.iter().map(Some).collect();
-        RecordBatch::try_from_iter([("length", Arc::new(length) as ArrayRef), ("text", Arc::new(text))]).unwrap()
+        let length: ArrayRef = Arc::new(Int64Array::from_iter(texts.iter().map(|text| Some(text.len() as i64))));
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        RecordBatch::try_from_iter([("length", length), ("text", text), ("tags", tags(texts))]).unwrap()
     }
 
     fn rebatch(batches: &[RecordBatch], target: usize) -> Vec<RecordBatch> {
-        let mut rebatcher = Rebatcher::new(batch(&[]).schema(), target);
+        let mut rebatcher = Rebatcher::new(batches[0].schema(), target);
         let mut out = Vec::new();
         for batch in batches {
             rebatcher.push(batch.clone()).unwrap();
             out.extend(std::iter::from_fn(|| rebatcher.pop()));
         }
-        while let Some(batch) = rebatcher.finish().unwrap() {
-            out.push(batch);
-        }
+        out.extend(std::iter::from_fn(|| rebatcher.finish()));
         assert_eq!(rebatcher.buffered_bytes(), 0);
         out
     }
@@ -174,51 +241,124 @@ mod tests {
     proptest! {
         #[test]
         fn rows_keep_their_order_and_batches_their_size(
-            input in proptest::collection::vec(proptest::collection::vec("[a-z]{0,40}", 0..60), 0..12),
+            input in proptest::collection::vec(proptest::collection::vec("[a-z]{0,40}", 0..60), 1..12),
             target in 1usize..4000,
         ) {
             let batches: Vec<_> = input.iter().map(|texts| batch(texts)).collect();
             let out = rebatch(&batches, target);
-            let schema = batch(&[]).schema();
+            let schema = batches[0].schema();
             prop_assert_eq!(concat_batches(&schema, &out).unwrap(), concat_batches(&schema, &batches).unwrap());
             for batch in &out {
                 prop_assert!(batch.num_rows() > 0);
                 prop_assert!(batch.num_rows() == 1 || batch_bytes(batch) <= target);
             }
             for pair in out.windows(2) {
-                // Nothing that would have fitted was left for the next one.
-                let with_next = batch_bytes(&pair[0]) + batch_bytes(&pair[1].slice(0, 1));
-                prop_assert!(with_next + 16 > target, "{with_next} of {target}");
+                let size = batch_bytes(&pair[0]);
+                let next_row = batch_bytes(&pair[1].slice(0, 1));
+                prop_assert!(2 * size + 2 >= target || size + next_row > target, "{size} and {next_row} of {target}");
             }
+        }
+
+        #[test]
+        fn dictionaries_are_merged_and_split_to_the_same_rows(
+            input in proptest::collection::vec(proptest::collection::vec(proptest::option::of("[a-d]{0,20}"), 1..80), 1..12),
+            target in 1usize..2000,
+        ) {
+            let of = |texts: &Vec<Option<String>>| -> RecordBatch {
+                let keys: DictionaryArray<Int8Type> = texts.iter().map(Option::as_deref).collect();
+                RecordBatch::try_from_iter_with_nullable([("d", Arc::new(keys) as ArrayRef, true)]).unwrap()
+            };
+            let batches: Vec<_> = input.iter().map(of).collect();
+            let texts = |batch: &RecordBatch| -> Vec<Option<String>> {
+                let plain = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8).unwrap();
+                let plain = plain.as_any().downcast_ref::<StringArray>().unwrap();
+                plain.iter().map(|text| text.map(str::to_owned)).collect()
+            };
+            let out: Vec<_> = rebatch(&batches, target).iter().flat_map(texts).collect();
+            prop_assert_eq!(out, input.concat());
         }
     }
 
     #[test]
     fn splitting_copies_nothing() {
         let big = batch(&vec!["x".repeat(100); 1000]);
+        let text_of = |batch: &RecordBatch| batch.column(1).to_data().buffers()[1].clone();
         let out = rebatch(std::slice::from_ref(&big), 10_000);
         assert!(out.len() > 10);
-        let start = big.column(1).to_data().buffers()[1].as_ptr();
-        let whole = big.column(1).to_data().buffers()[1].len();
-        for piece in &out {
-            let data = piece.column(1).to_data();
-            let offset = data.buffers()[1].as_ptr() as usize - start as usize;
-            assert!(offset <= whole);
-        }
+        let copied = |piece: &&RecordBatch| text_of(piece).data_ptr() != text_of(&big).data_ptr();
+        assert_eq!(out.iter().filter(copied).count(), 0);
+    }
+
+    #[test]
+    fn batches_of_more_than_half_the_target_pass_as_they_are() {
+        let batches: Vec<_> = (0..5).map(|_| batch(&vec!["x".repeat(60); 100])).collect();
+        let size = batch_bytes(&batches[0]);
+        let out = rebatch(&batches, size * 3 / 2);
+        assert_eq!(out, batches);
+        assert_eq!(
+            out[0].column(1).to_data().buffers()[1].as_ptr(),
+            batches[0].column(1).to_data().buffers()[1].as_ptr()
+        );
+    }
+
+    fn dictionary_batch(values: impl Iterator<Item = String>, keys: Vec<i32>) -> RecordBatch {
+        let values: ArrayRef = Arc::new(StringArray::from_iter_values(values));
+        let column = DictionaryArray::<Int32Type>::try_new(Int32Array::from(keys), values).unwrap();
+        RecordBatch::try_from_iter([("d", Arc::new(column) as ArrayRef)]).unwrap()
     }
 
     #[test]
     fn the_values_of_a_dictionary_do_not_make_rows_wide() {
-        let values = StringArray::from_iter_values((0..100).map(|n| format!("{n}{}", "x".repeat(1000))));
-        let keys = arrow::array::Int32Array::from_iter_values((0..10_000).map(|row| row % 100));
-        let column = DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values)).unwrap();
-        let batch = RecordBatch::try_from_iter([("d", Arc::new(column) as ArrayRef)]).unwrap();
-        let mut rebatcher = Rebatcher::new(batch.schema(), 20_000);
-        rebatcher.push(batch).unwrap();
-        let mut sizes = Vec::new();
-        while let Some(piece) = rebatcher.finish().unwrap() {
-            sizes.push(piece.num_rows());
+        let batch = dictionary_batch(
+            (0..100).map(|_| "x".repeat(1_000)),
+            (0..10_000).map(|row| row % 100).collect(),
+        );
+        let sizes: Vec<_> = rebatch(&[batch], 20_000).iter().map(RecordBatch::num_rows).collect();
+        // The dictionary has 100 kB, so the rows have half of the target: 10 kB of keys.
+        assert_eq!(sizes, [2_500; 4]);
+    }
+
+    #[test]
+    fn batches_of_one_dictionary_are_merged_without_copying_it() {
+        let batch = dictionary_batch(
+            (0..10).map(|_| "x".repeat(1_000)),
+            (0..1_000).map(|row| row % 10).collect(),
+        );
+        let pieces: Vec<_> = (0..10).map(|piece| batch.slice(piece * 100, 100)).collect();
+        let out = rebatch(&pieces, 1_000_000);
+        assert_eq!(out.len(), 1);
+        assert_eq!(batch_bytes(&out[0]), batch_bytes(&batch));
+    }
+
+    #[test]
+    fn large_dictionaries_are_not_heaped_up() {
+        let batches: Vec<_> = (0..10)
+            .map(|n| dictionary_batch((0..10).map(|_| n.to_string().repeat(1_000)), vec![1; 10]))
+            .collect();
+        for batch in rebatch(&batches, 25_000) {
+            assert!(batch_bytes(&batch) <= 25_000);
         }
-        assert_eq!(sizes, [5_000, 5_000]);
+    }
+
+    #[test]
+    fn keys_too_small_for_all_values_keep_batches_apart() {
+        let of = |n: usize| -> RecordBatch {
+            let values: ArrayRef = Arc::new(StringArray::from_iter_values((0..100).map(|v| format!("{n}-{v}"))));
+            let keys = Int8Array::from_iter_values(0..100);
+            let column = DictionaryArray::<Int8Type>::try_new(keys, values).unwrap();
+            RecordBatch::try_from_iter([("d", Arc::new(column) as ArrayRef)]).unwrap()
+        };
+        let out = rebatch(&[of(1), of(2)], 1_000_000);
+        assert_eq!(out, [of(1), of(2)]);
+    }
+
+    #[test]
+    fn a_batch_of_other_columns_is_refused() {
+        let mut rebatcher = Rebatcher::new(batch(&[]).schema(), 100);
+        let other: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let error = rebatcher
+            .push(RecordBatch::try_from_iter([("n", other)]).unwrap())
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
     }
 }

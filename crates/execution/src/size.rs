@@ -199,7 +199,10 @@ fn view_bits<T: ByteViewType + ?Sized>(
     let views: &ScalarBuffer<u128> = views.views();
     // The lower half of the lower half of a view is the length of its value.
     let lengths = views[start..start + length].iter().map(|view| *view as u32);
-    8 * lengths.filter(|length| *length > LONGEST_INLINE_VIEW).map(u64::from).sum::<u64>()
+    8 * lengths
+        .filter(|length| *length > LONGEST_INLINE_VIEW)
+        .map(u64::from)
+        .sum::<u64>()
 }
 
 /// The first item and the number of items of a range of lists.
@@ -223,14 +226,20 @@ mod tests {
 
     use super::*;
     use arrow::array::{
-        BooleanArray, DictionaryArray, Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder, StringViewArray,
-        StructArray,
+        BooleanArray, DictionaryArray, Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder,
+        StringViewArray, StructArray,
     };
     use arrow::datatypes::{Field, Int32Type};
     use proptest::prelude::*;
 
     fn batch(columns: Vec<ArrayRef>) -> RecordBatch {
-        RecordBatch::try_from_iter(columns.into_iter().enumerate().map(|(n, column)| (n.to_string(), column))).unwrap()
+        RecordBatch::try_from_iter(
+            columns
+                .into_iter()
+                .enumerate()
+                .map(|(n, column)| (n.to_string(), column)),
+        )
+        .unwrap()
     }
 
     fn lists(texts: &[Option<String>]) -> ArrayRef {
@@ -247,7 +256,9 @@ mod tests {
     /// Columns of every shape over the same texts.
     fn every_shape(texts: &[Option<String>]) -> RecordBatch {
         let plain: ArrayRef = Arc::new(StringArray::from_iter(texts.iter()));
-        let lengths: ArrayRef = Arc::new(Int64Array::from_iter(texts.iter().map(|t| t.as_ref().map(|t| t.len() as i64))));
+        let lengths: ArrayRef = Arc::new(Int64Array::from_iter(
+            texts.iter().map(|t| t.as_ref().map(|t| t.len() as i64)),
+        ));
         let nested = StructArray::from(vec![
             (Arc::new(Field::new("a", DataType::Utf8, true)), Arc::clone(&plain)),
             (Arc::new(Field::new("b", DataType::Int64, true)), Arc::clone(&lengths)),
@@ -255,7 +266,9 @@ mod tests {
         batch(vec![
             Arc::new(StringViewArray::from_iter(texts.iter())),
             Arc::new(BooleanArray::from_iter(texts.iter().map(|text| Some(text.is_some())))),
-            Arc::new(DictionaryArray::<Int32Type>::from_iter(texts.iter().map(Option::as_deref))),
+            Arc::new(DictionaryArray::<Int32Type>::from_iter(
+                texts.iter().map(Option::as_deref),
+            )),
             lists(texts),
             Arc::new(nested),
             plain,

@@ -33,6 +33,12 @@ pub struct Statistics {
     pub batch_latency: Latency,
     /// The most bytes of rows that were held at one time.
     pub peak_in_flight_bytes: u64,
+    /// The bytes that the sink has written, encoded; zero for a sink that writes none.
+    pub bytes_written: u64,
+    /// How many slices the query was cut into; 1 when it ran whole.
+    pub slices: u64,
+    /// How often the query, or a slice of it, was asked again.
+    pub retries: u64,
     /// The estimate, when one arrived.
     pub estimate: Option<EstimateReport>,
 }
@@ -120,8 +126,9 @@ impl Recorder {
         *peak = (*peak).max(bytes as u64);
     }
 
-    pub(crate) fn totals(&self) -> (u64, u64) {
-        (self.statistics.rows_processed, self.statistics.decoded_bytes)
+    /// The rows that the consumer has got so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.statistics.rows_processed
     }
 
     pub(crate) fn finish(mut self, elapsed: Duration, estimate: Option<Estimate>) -> Statistics {
