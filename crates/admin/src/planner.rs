@@ -19,9 +19,6 @@ impl PartitionAdmin {
         let filter = self.filter(&selection).await?;
         let mut instances: BTreeMap<ViewInstance, Vec<Partition>> = BTreeMap::new();
         for partition in self.catalog().partitions(&filter).await? {
-            if partition.is_global() && !selection.names_global() {
-                continue;
-            }
             instances
                 .entry(ViewInstance::of(&partition))
                 .or_default()
@@ -86,6 +83,7 @@ impl PartitionAdmin {
             }
             Owner::Instances(ids) => filter = filter.with_instances(ids),
         }
+        // Whatever the streams or the process are called.
         if !selection.names_global() {
             filter = filter.non_global();
         }
