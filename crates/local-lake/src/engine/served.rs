@@ -28,7 +28,7 @@ use crate::engine::service::LakeService;
 use crate::engine::session::QueryScope;
 use crate::engine::table::GLOBAL;
 use crate::server::{ServedLake, ServedTable};
-use crate::store::Lake;
+use crate::store::{Lake, PreparedSegment};
 use crate::views::{ViewSet, view_set, view_sets};
 
 /// The catalog that holds everything.
@@ -137,8 +137,11 @@ fn write(lake: &Lake, view_set: &'static ViewSet, rows: &RecordBatch) -> Result<
     let schema = view_set.schema();
     let columns = schema.fields().iter().map(|field| named(&rows, field.name()).cloned());
     let partition = RecordBatch::try_new(Arc::clone(&schema), columns.collect::<Result<_>>()?)?;
+    let segment = PreparedSegment::write(lake.root(), view_set, insert_range, std::slice::from_ref(&rows))?;
     lake.transaction(|changes| {
-        changes.add_segment(view_set, insert_range, std::slice::from_ref(&rows))?;
+        if let Some(segment) = segment {
+            changes.add_segment(segment)?;
+        }
         if view_set.instances().has_global() {
             changes.add(view_set, GLOBAL, insert_range, &[partition])?;
         }

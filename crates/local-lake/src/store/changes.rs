@@ -9,6 +9,7 @@ use rusqlite::Transaction;
 
 use super::record::PartitionRecord;
 use super::source::Segment;
+use super::staged::{self, PreparedSegment, StagedFile};
 use super::{catalogue, files, source};
 use crate::views::ViewSet;
 use arrow::array::RecordBatch;
@@ -101,8 +102,31 @@ impl<'a> Changes<'a> {
         )
     }
 
+    /// Adds a partition whose file is written already; an empty one without a file.
+    pub(crate) fn add_staged(
+        &mut self,
+        view_set: &ViewSet,
+        instance: &str,
+        insert_range: (DateTime<Utc>, DateTime<Utc>),
+        staged: Option<StagedFile>,
+    ) -> Result<PartitionRecord> {
+        let Some(staged) = staged else {
+            return self.record(view_set, instance, insert_range, None, 0, 0, None);
+        };
+        let (rows, times) = (staged.num_rows, staged.event_range);
+        let file = self.take(staged);
+        self.record(view_set, instance, insert_range, Some(file), rows, rows, Some(times))
+    }
+
+    /// From here on the file is this transaction's to delete.
+    fn take(&mut self, staged: StagedFile) -> (String, u64) {
+        let (file_path, size) = staged.take();
+        self.added.push(file_path.clone());
+        (file_path, size)
+    }
+
     /// Adds a partition whose file is that of a segment, under a second name.
-    pub(super) fn add_linked(
+    pub(crate) fn add_linked(
         &mut self,
         view_set: &ViewSet,
         instance: &str,
@@ -113,7 +137,15 @@ impl<'a> Changes<'a> {
         let size = files::link(self.root, &segment.file_path, &file_path)?;
         let insert_range = (segment.begin_insert, segment.end_insert);
         let rows = segment.num_rows;
-        self.record(view_set, instance, insert_range, Some((file_path, size)), rows, rows, Some(segment.event_range))
+        self.record(
+            view_set,
+            instance,
+            insert_range,
+            Some((file_path, size)),
+            rows,
+            rows,
+            Some(segment.event_range),
+        )
     }
 
     /// Sets how many source rows went into a partition where that is not the number of its rows.
@@ -168,30 +200,42 @@ impl<'a> Changes<'a> {
     }
 
     /// Adds source rows whose file is written already.
-    pub(super) fn add_segment(&mut self, segment: PreparedSegment) -> Result<()> {
-        self.added.push(segment.file_path.clone());
-        let write = || -> rusqlite::Result<()> {
+    pub(crate) fn add_segment(&mut self, segment: PreparedSegment) -> Result<Segment> {
+        let PreparedSegment {
+            view_set,
+            insert_range: (begin_insert, end_insert),
+            mut staged,
+        } = segment;
+        if let Some(key_column) = staged::key_of(view_set) {
+            self.add_keys(key_column, &std::mem::take(&mut staged.keys))?;
+        }
+        let (num_rows, event_range) = (staged.num_rows, staged.event_range);
+        let (file_path, _) = self.take(staged);
+        let write = || -> rusqlite::Result<i64> {
             self.transaction
                 .prepare_cached(
                     "INSERT INTO segments (view_set, begin_insert, end_insert, min_event, max_event, num_rows, file_path) \
                      VALUES (?, ?, ?, ?, ?, ?, ?)",
                 )?
-                .execute(rusqlite::params![
-                    segment.view_set.name(),
-                    segment.insert_range.0.timestamp_micros(),
-                    segment.insert_range.1.timestamp_micros(),
-                    segment.event_range.0,
-                    segment.event_range.1,
-                    segment.num_rows,
-                    segment.file_path,
-                ])?;
-            Ok(())
+                .insert(rusqlite::params![
+                    view_set.name(),
+                    begin_insert.timestamp_micros(),
+                    end_insert.timestamp_micros(),
+                    event_range.0,
+                    event_range.1,
+                    num_rows,
+                    file_path,
+                ])
         };
-        write().map_err(|error| catalogue::catalogue_error("add source rows to the catalogue", error))?;
-        if let Some(key_column) = key_of(segment.view_set) {
-            self.add_keys(key_column, &segment.keys)?;
-        }
-        Ok(())
+        let id = write().map_err(|error| catalogue::catalogue_error("add source rows to the catalogue", error))?;
+        Ok(Segment {
+            id,
+            begin_insert,
+            end_insert,
+            event_range,
+            num_rows,
+            file_path,
+        })
     }
 
     /// Remembers which processes or streams there are, so that an instance of an unknown one is refused.
@@ -207,57 +251,12 @@ impl<'a> Changes<'a> {
 
     /// Remembers that the rows of an instance in a segment become a partition, or that there are none; `false` when that
     /// was remembered before.
-    pub(super) fn mark_extracted(&self, view_set: &str, instance: &str, segment: i64) -> Result<bool> {
+    pub(crate) fn mark_extracted(&self, view_set: &str, instance: &str, segment: i64) -> Result<bool> {
         let added = self
             .transaction
             .prepare_cached("INSERT OR IGNORE INTO extracted VALUES (?, ?, ?)")
             .and_then(|mut statement| statement.execute((view_set, instance, segment)))
             .map_err(|error| catalogue::catalogue_error("change the catalogue", error))?;
         Ok(added > 0)
-    }
-}
-
-/// A file of source rows that is whole, and that the catalogue does not name yet.
-pub(super) struct PreparedSegment {
-    view_set: &'static ViewSet,
-    insert_range: (DateTime<Utc>, DateTime<Utc>),
-    event_range: (i64, i64),
-    num_rows: i64,
-    file_path: String,
-    keys: BTreeSet<String>,
-}
-
-impl PreparedSegment {
-    /// Writes the file; `None` when there are no rows.
-    pub(super) fn write(
-        root: &Path,
-        view_set: &'static ViewSet,
-        insert_range: (DateTime<Utc>, DateTime<Utc>),
-        rows: &[RecordBatch],
-    ) -> Result<Option<Self>> {
-        let schema = view_set.source_schema();
-        source::check_schema(rows, &schema)?;
-        let Some(event_range) = source::event_range(view_set, rows)? else {
-            return Ok(None);
-        };
-        let file_path = files::source_file(view_set.name());
-        files::write(root, &file_path, schema, rows)?;
-        Ok(Some(Self {
-            view_set,
-            insert_range,
-            event_range,
-            num_rows: rows.iter().map(RecordBatch::num_rows).sum::<usize>() as i64,
-            file_path,
-            keys: key_of(view_set).map_or_else(|| Ok(BTreeSet::new()), |key| source::distinct(rows, key))?,
-        }))
-    }
-}
-
-/// The column of a view set whose values are names of instances of other view sets.
-fn key_of(view_set: &ViewSet) -> Option<&'static str> {
-    match view_set.name() {
-        "processes" => Some("process_id"),
-        "streams" => Some("stream_id"),
-        _ => None,
     }
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use lakepilot_query::{Error, Result};
+use lakepilot_query::{Error, ErrorKind, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
 /// Small enough that statistics of row groups prune, large enough to compress well.
@@ -55,30 +56,105 @@ fn directory_name(name: &str) -> String {
     }
 }
 
+/// A Parquet file that appears under its name when it is whole and on the disk. One that is not finished is deleted.
+pub(crate) struct FileWriter {
+    path: PathBuf,
+    temporary: PathBuf,
+    file_path: String,
+    schema: SchemaRef,
+    /// `None` once the file is finished or has failed.
+    writer: Option<ArrowWriter<File>>,
+}
+
+impl FileWriter {
+    pub(crate) fn create(root: &Path, file_path: &str, schema: SchemaRef) -> Result<Self> {
+        let path = root.join(file_path);
+        let temporary = path.with_extension(TEMPORARY);
+        let open = || -> Result<ArrowWriter<File>> {
+            prepare_directory(&path)?;
+            ArrowWriter::try_new(
+                File::create(&temporary)?,
+                SchemaRef::clone(&schema),
+                Some(properties()?),
+            )
+            .map_err(parquet_error)
+        };
+        let writer = Some(open().map_err(|error| cannot_write(&path, error))?);
+        Ok(Self {
+            path,
+            temporary,
+            file_path: file_path.to_owned(),
+            schema,
+            writer,
+        })
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match &mut self.writer {
+            Some(writer) => writer
+                .write(batch)
+                .map_err(|error| cannot_write(&self.path, parquet_error(error))),
+            None => Err(Error::new(
+                ErrorKind::Internal,
+                format!("the file {} is finished already", self.path.display()),
+            )),
+        }
+    }
+
+    /// Ends the file; returns its path, the path relative to the lake, and its size in bytes.
+    pub(crate) fn finish(mut self) -> Result<(PathBuf, String, u64)> {
+        let size = self.close().map_err(|error| cannot_write(&self.path, error))?;
+        Ok((
+            std::mem::take(&mut self.path),
+            std::mem::take(&mut self.file_path),
+            size,
+        ))
+    }
+
+    fn close(&mut self) -> Result<u64> {
+        let Some(writer) = self.writer.take() else {
+            return Ok(0);
+        };
+        let finish = || -> Result<u64> {
+            let file = writer.into_inner().map_err(parquet_error)?;
+            file.sync_all()?;
+            let size = file.metadata()?.len();
+            fs::rename(&self.temporary, &self.path)?;
+            File::open(prepare_directory(&self.path)?)?.sync_all()?;
+            Ok(size)
+        };
+        finish().inspect_err(|_| self.discard())
+    }
+
+    /// The failure is told; a left-over is swept at the next start.
+    fn discard(&self) {
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if self.writer.take().is_some() {
+            self.discard();
+        }
+    }
+}
+
+fn cannot_write(path: &Path, error: Error) -> Error {
+    error.context(format!("cannot write the Parquet file {}", path.display()))
+}
+
 /// Writes batches to a file that appears under its name when it is whole and on the disk; returns its size in bytes.
 pub(crate) fn write(root: &Path, file_path: &str, schema: SchemaRef, batches: &[RecordBatch]) -> Result<u64> {
-    let path = root.join(file_path);
-    let told = |error: Error| error.context(format!("cannot write the Parquet file {}", path.display()));
-    let temporary = path.with_extension(TEMPORARY);
-    let write = || -> Result<u64> {
-        let directory = prepare_directory(&path)?;
-        let mut writer =
-            ArrowWriter::try_new(File::create(&temporary)?, schema, Some(properties()?)).map_err(parquet_error)?;
-        for batch in batches {
-            writer.write(batch).map_err(parquet_error)?;
-        }
-        let file = writer.into_inner().map_err(parquet_error)?;
-        file.sync_all()?;
-        let size = file.metadata()?.len();
-        fs::rename(&temporary, &path)?;
-        File::open(directory)?.sync_all()?;
-        Ok(size)
-    };
-    write().map_err(|error| {
-        // The failure is told; a left-over is swept at the next start.
-        let _ = fs::remove_file(&temporary);
-        told(error)
-    })
+    let mut file = FileWriter::create(root, file_path, schema)?;
+    for batch in batches {
+        file.write(batch)?;
+    }
+    file.finish().map(|(_, _, size)| size)
 }
 
 /// Gives a file that is already whole a second name; returns its size in bytes.
@@ -106,6 +182,8 @@ fn prepare_directory(path: &Path) -> Result<PathBuf> {
 
 fn properties() -> Result<WriterProperties> {
     Ok(WriterProperties::builder()
+        // Messages seldom repeat: a dictionary of them would be given up half-way.
+        .set_column_dictionary_enabled(ColumnPath::from("msg"), false)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(parquet_error)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .build())
@@ -115,9 +193,9 @@ pub(crate) fn parquet_error(error: parquet::errors::ParquetError) -> Error {
     match error {
         parquet::errors::ParquetError::External(source) => match source.downcast::<std::io::Error>() {
             Ok(io) => Error::from(*io),
-            Err(source) => Error::new(lakepilot_query::ErrorKind::Internal, source.to_string()),
+            Err(source) => Error::new(ErrorKind::Internal, source.to_string()),
         },
-        other => Error::new(lakepilot_query::ErrorKind::Internal, other.to_string()).with_source(other),
+        other => Error::new(ErrorKind::Internal, other.to_string()).with_source(other),
     }
 }
 

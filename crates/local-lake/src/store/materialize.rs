@@ -1,21 +1,14 @@
 //! Making partitions from source rows: a range of insert time step by step, or an instance on its first use.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int32Type, TimestampNanosecondType};
 use chrono::{DateTime, TimeDelta, Utc};
 use lakepilot_query::{Error, ErrorKind, Result, TimeRange, to_rfc3339};
 
 use super::record::{PartitionFilter, PartitionRecord};
 use super::source::{Rows, Segment};
-use super::{Lake, catalogue, source};
+use super::{Lake, catalogue, log_stats, source};
 use crate::views::{self, ViewSet};
-
-const MINUTE_NANOS: i64 = 60_000_000_000;
 
 impl Lake {
     /// Materialises the partitions of the `global` instance of a view set between two insert times, one for each `step`;
@@ -190,7 +183,7 @@ impl Lake {
             let rows = if source_view.name() == view_set.name() {
                 rows
             } else {
-                log_stats(&rows, view_set)?
+                log_stats::count(&rows, view_set)?
             };
             on_message(if source_rows == 0 {
                 format!("{described}: creating empty partition record")
@@ -262,7 +255,7 @@ fn source_of(view_set: &ViewSet) -> &ViewSet {
 /// The columns of its source that a view set is made from; all when it is the source's own.
 fn columns_read(view_set: &ViewSet) -> Option<&'static [&'static str]> {
     match view_set.name() {
-        "log_stats" => Some(&["time", "level", "process_id", "target", "audience"]),
+        "log_stats" => Some(&log_stats::COLUMNS),
         _ => None,
     }
 }
@@ -318,65 +311,4 @@ fn tiles(partitions: &[PartitionRecord], begin: DateTime<Utc>, end: DateTime<Utc
         edge = partition.end_insert_time;
     }
     edge == end
-}
-
-/// Counts log entries by minute, process, level and target.
-fn log_stats(rows: &RecordBatch, view_set: &ViewSet) -> Result<RecordBatch> {
-    let missing = || {
-        Error::new(
-            ErrorKind::Internal,
-            "the log entries lack a column that log_stats counts by",
-        )
-    };
-    let times = rows
-        .column_by_name("time")
-        .and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
-    let levels = rows
-        .column_by_name("level")
-        .and_then(|levels| levels.as_primitive_opt::<Int32Type>());
-    let (times, levels) = (times.ok_or_else(missing)?, levels.ok_or_else(missing)?);
-    let text = |name: &str| -> Result<_> { Ok(cast(rows.column_by_name(name).ok_or_else(missing)?, &DataType::Utf8)?) };
-    let (processes, targets, audiences) = (text("process_id")?, text("target")?, text("audience")?);
-    let (processes, targets, audiences) = (
-        processes.as_string::<i32>(),
-        targets.as_string::<i32>(),
-        audiences.as_string::<i32>(),
-    );
-    let mut counts: BTreeMap<(i64, &str, i32, &str, &str), i64> = BTreeMap::new();
-    for row in 0..rows.num_rows() {
-        let minute = times.value(row).div_euclid(MINUTE_NANOS) * MINUTE_NANOS;
-        let key = (
-            minute,
-            processes.value(row),
-            levels.value(row),
-            targets.value(row),
-            audiences.value(row),
-        );
-        *counts.entry(key).or_default() += 1;
-    }
-    let minutes = TimestampNanosecondArray::from_iter_values(counts.keys().map(|key| key.0)).with_timezone("+00:00");
-    let plain = RecordBatch::try_from_iter([
-        ("time_bin", Arc::new(minutes) as Arc<dyn Array>),
-        (
-            "process_id",
-            Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.1))),
-        ),
-        (
-            "level",
-            Arc::new(Int32Array::from_iter_values(counts.keys().map(|key| key.2))),
-        ),
-        (
-            "target",
-            Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.3))),
-        ),
-        (
-            "count",
-            Arc::new(Int64Array::from_iter_values(counts.values().copied())),
-        ),
-        (
-            "audience",
-            Arc::new(StringArray::from_iter_values(counts.keys().map(|key| key.4))),
-        ),
-    ])?;
-    source::to_schema(&plain, &view_set.schema())
 }

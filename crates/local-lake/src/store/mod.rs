@@ -3,9 +3,11 @@
 mod catalogue;
 mod changes;
 mod files;
+mod log_stats;
 mod materialize;
 mod record;
 mod source;
+mod staged;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,11 +18,11 @@ use chrono::{DateTime, Utc};
 use lakepilot_query::{Error, ErrorKind, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
-use self::changes::PreparedSegment;
 use crate::views::ViewSet;
 
 pub use changes::Changes;
 pub use record::{InstanceInfo, PartitionFilter, PartitionRecord};
+pub(crate) use staged::{PreparedSegment, StagedFile, StagedWriter};
 
 const CATALOGUE: &str = "catalogue.sqlite";
 const LOCK: &str = "lake.lock";
@@ -183,13 +185,17 @@ impl Lake {
         insert_range: (DateTime<Utc>, DateTime<Utc>),
         sources: &[(&'static ViewSet, &[RecordBatch])],
     ) -> Result<()> {
-        // The files are written before the catalogue is locked, so that two threads can; a file that is not named in the
-        // end is swept at the next start.
+        // The files are written before the catalogue is locked, so that two threads can.
         let segments = sources
             .iter()
             .map(|(view_set, rows)| PreparedSegment::write(&self.inner.root, view_set, insert_range, rows))
             .collect::<Result<Vec<_>>>()?;
-        self.transaction(|changes| segments.into_iter().flatten().try_for_each(|segment| changes.add_segment(segment)))
+        self.transaction(|changes| {
+            segments
+                .into_iter()
+                .flatten()
+                .try_for_each(|segment| changes.add_segment(segment).map(drop))
+        })
     }
 
     /// Makes changes to the catalogue that take effect together when `change` returns `Ok`, and not at all otherwise.

@@ -106,9 +106,19 @@ pub(crate) fn read_rows(root: &Path, view_set: &ViewSet, segments: &[Segment], r
     let key = rows.instance.zip(view_set.instances().key_column());
     let mut batches = Vec::new();
     for segment in segments {
-        for batch in open(root, &segment.file_path, key.map(|(instance, column)| (column, instance)), rows.columns)? {
+        // A segment within the range is taken whole: the row of a process or a stream tells of its last block, and keeps
+        // the insert time of its first.
+        let cut = rows
+            .insert_range
+            .filter(|(begin, end)| segment.begin_insert < *begin || segment.end_insert > *end);
+        for batch in open(
+            root,
+            &segment.file_path,
+            key.map(|(instance, column)| (column, instance)),
+            rows.columns,
+        )? {
             let mut batch = batch?;
-            if let Some((begin, end)) = rows.insert_range {
+            if let Some((begin, end)) = cut {
                 batch = keep_inserted(&batch, begin, end)?;
             }
             if batch.num_rows() > 0 {
@@ -120,7 +130,10 @@ pub(crate) fn read_rows(root: &Path, view_set: &ViewSet, segments: &[Segment], r
 }
 
 fn part_of(schema: &Schema, columns: &[&str]) -> Result<SchemaRef> {
-    let indices = columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?;
+    let indices = columns
+        .iter()
+        .map(|column| schema.index_of(column))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(schema.project(&indices)?))
 }
 
@@ -134,8 +147,11 @@ fn open(
 ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
     let path = root.join(file_path);
     let told = |error| files::parquet_error(error).context(format!("cannot read {}", path.display()));
-    let file = File::open(&path).map_err(|error| Error::from(error).context(format!("cannot open {}", path.display())))?;
-    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(told)?.with_batch_size(8192);
+    let file =
+        File::open(&path).map_err(|error| Error::from(error).context(format!("cannot open {}", path.display())))?;
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(told)?
+        .with_batch_size(8192);
     if let Some(columns) = columns {
         let wanted = columns.iter().copied().chain(["insert_time"]);
         let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
@@ -150,7 +166,8 @@ fn open(
         builder = builder.with_row_filter(RowFilter::new(vec![Box::new(keep)]));
     }
     let reader = builder.build().map_err(told)?;
-    Ok(reader.map(move |batch| batch.map_err(|error| Error::from(error).context(format!("cannot read {}", path.display())))))
+    Ok(reader
+        .map(move |batch| batch.map_err(|error| Error::from(error).context(format!("cannot read {}", path.display())))))
 }
 
 fn keep_inserted(batch: &RecordBatch, begin: DateTime<Utc>, end: DateTime<Utc>) -> Result<RecordBatch> {
