@@ -8,6 +8,7 @@ mod store;
 mod views;
 
 pub use engine::{Fault, LakeService, ServiceOptions};
+pub use generate::{GenerateOptions, GenerateReport, generate};
 pub use server::{ServedLake, ServedTable};
 pub use store::{Changes, InstanceInfo, Lake, Lease, PartitionFilter, PartitionRecord};
 pub use views::{Instances, TimeColumns, ViewSet, view_set, view_sets};

@@ -22,6 +22,7 @@ use crate::views::ViewSet;
 
 pub use changes::Changes;
 pub use record::{InstanceInfo, PartitionFilter, PartitionRecord};
+pub(crate) use source::to_schema;
 pub(crate) use staged::{PreparedSegment, StagedFile, StagedWriter};
 
 const CATALOGUE: &str = "catalogue.sqlite";
