@@ -24,7 +24,7 @@ pub(crate) async fn request<T>(
         add_query(&mut headers, query)?;
     }
     let mut request = Request::from_parts(MetadataMap::from_headers(headers), Extensions::default(), message);
-    if let Some(remaining) = deadline.remaining() {
+    if let Some(remaining) = deadline.remaining_for_server() {
         request.set_timeout(remaining);
     }
     Ok(request)

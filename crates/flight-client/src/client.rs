@@ -1,10 +1,10 @@
 //! The client: queries and prepares.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
     Any, CommandStatementQuery, ProstMessageExt, TicketStatementQuery,
@@ -58,11 +58,15 @@ impl FlightClient {
     /// A client that connects with its first call. An unreachable server is that call's error.
     ///
     /// # Errors
-    /// `InvalidInput` when TLS cannot be set up.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
+    /// `InvalidInput` when TLS cannot be set up, or outside of a Tokio runtime, which the connection needs.
     pub fn connect_lazily(config: ClientConfig) -> Result<Self> {
+        tokio::runtime::Handle::try_current().map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "a client has to be made within a Tokio runtime",
+            )
+            .with_source(error)
+        })?;
         let service = transport::connect_lazily(&config, &config.url)?;
         Ok(Self::with_service(config, service))
     }
@@ -111,15 +115,15 @@ impl FlightClient {
         deadline: Deadline,
     ) -> Result<RecordBatchStream> {
         let info = self.flight_info(command, query, deadline).await?;
-        let schema = info.schema;
-        results::open(
-            Arc::clone(&self.shared),
-            info.endpoint,
-            query.cloned(),
-            deadline,
-            || decode_schema(&schema),
-        )
-        .await
+        let mut endpoints = VecDeque::from(info.endpoint);
+        match endpoints.pop_front() {
+            Some(first) => results::open(Arc::clone(&self.shared), first, endpoints, query.cloned(), deadline).await,
+            // A statement without a result.
+            None => Ok(RecordBatchStream::from_batches(
+                decode_schema(&info.schema)?,
+                Vec::new(),
+            )),
+        }
     }
 
     /// One action whose answer is one packed message.
@@ -201,14 +205,8 @@ impl QueryService for FlightClient {
                     statement_handle: Bytes::copy_from_slice(query.sql().as_bytes()),
                 };
                 let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(packed(&ticket)));
-                results::open(
-                    Arc::clone(&self.shared),
-                    vec![endpoint],
-                    Some(query.clone()),
-                    deadline,
-                    || Ok(SchemaRef::new(arrow::datatypes::Schema::empty())),
-                )
-                .await
+                let shared = Arc::clone(&self.shared);
+                results::open(shared, endpoint, VecDeque::new(), Some(query.clone()), deadline).await
             }
         }
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use lakepilot_query::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
+const SERVER_GRACE: Duration = Duration::from_millis(200);
+
 /// When a query has to be over, if ever.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
@@ -23,9 +25,14 @@ impl Deadline {
         Self { limit: None }
     }
 
-    /// The time that is left, for the server to know.
-    pub(crate) fn remaining(&self) -> Option<Duration> {
-        self.limit.map(|(end, _)| end.saturating_duration_since(Instant::now()))
+    /// The time that is left, for the server to know. It is told a little more, so that the limit on this side comes
+    /// first: that one names the call.
+    pub(crate) fn remaining_for_server(&self) -> Option<Duration> {
+        let (end, _) = self.limit?;
+        Some(
+            end.saturating_duration_since(Instant::now())
+                .saturating_add(SERVER_GRACE),
+        )
     }
 
     /// Waits for the result, and no longer than allowed. `what` is the call, for the error.

@@ -33,11 +33,6 @@ pub(crate) fn from_status(status: &Status, call: Call, url: &ServerUrl) -> Optio
         });
     };
     Some(classify(source, url, None).unwrap_or_else(|| match status.code() {
-        Code::Cancelled => Error::new(ErrorKind::Cancelled, format!("{call} at {url} was called off")),
-        Code::ResourceExhausted => Error::new(
-            ErrorKind::ResourceExhausted,
-            format!("the server at {url} asks to be left alone for a while (HTTP/2 ENHANCE_YOUR_CALM)"),
-        ),
         Code::Internal => Error::new(
             ErrorKind::Protocol,
             format!(
@@ -129,19 +124,24 @@ fn from_h2_error(error: &h2::Error, url: &ServerUrl) -> Option<Error> {
     if let Some(error) = error.get_io() {
         return Some(from_io_error(error, url, None, false));
     }
-    let garbled = matches!(
-        error.reason()?,
-        h2::Reason::FRAME_SIZE_ERROR | h2::Reason::PROTOCOL_ERROR | h2::Reason::COMPRESSION_ERROR
-    );
-    garbled.then(|| {
-        Error::new(
+    match error.reason()? {
+        h2::Reason::FRAME_SIZE_ERROR | h2::Reason::PROTOCOL_ERROR | h2::Reason::COMPRESSION_ERROR => Some(Error::new(
             ErrorKind::Protocol,
             format!(
-                "what answers at {url} does not speak gRPC in plain text or TLS as asked; {}",
+                "what answers at {url} does not speak HTTP/2 as asked; {}",
                 protocol_hint(url)
             ),
-        )
-    })
+        )),
+        h2::Reason::CANCEL => Some(Error::new(
+            ErrorKind::Cancelled,
+            format!("the server at {url} called the query off"),
+        )),
+        h2::Reason::ENHANCE_YOUR_CALM => Some(Error::new(
+            ErrorKind::ResourceExhausted,
+            format!("the server at {url} asks to be left alone for a while (HTTP/2 ENHANCE_YOUR_CALM)"),
+        )),
+        _ => None,
+    }
 }
 
 fn from_tls_error(error: &rustls::Error, url: &ServerUrl) -> Error {
@@ -228,6 +228,22 @@ mod tests {
                 error.message().contains(says) && error.message().contains("grpc://lake.example:50051"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_reset_says_why() {
+        let url = ServerUrl::parse("grpc://lake.example").unwrap();
+        for (reason, kind) in [
+            (h2::Reason::FRAME_SIZE_ERROR, ErrorKind::Protocol),
+            (h2::Reason::CANCEL, ErrorKind::Cancelled),
+            (h2::Reason::ENHANCE_YOUR_CALM, ErrorKind::ResourceExhausted),
+            (h2::Reason::REFUSED_STREAM, ErrorKind::Unavailable),
+            (h2::Reason::INTERNAL_ERROR, ErrorKind::Protocol),
+        ] {
+            let status = Status::from_error(Box::new(h2::Error::from(reason)));
+            let error = from_status(&status, Call::Get, &url).unwrap();
+            assert_eq!(error.kind(), kind, "{reason:?}: {error}");
         }
     }
 

@@ -1,5 +1,8 @@
 //! Rows into a table of the server.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{
@@ -7,6 +10,7 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{FlightData, FlightDescriptor};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::channel::oneshot;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use lakepilot_query::{Error, ErrorKind, RecordBatchStream, Result};
@@ -16,6 +20,9 @@ use crate::client::{FlightClient, packed};
 use crate::deadline::Deadline;
 use crate::status::Call;
 
+/// How long the server may take to answer to an ingestion that is called off.
+const SPOIL_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Loads rows in bulk, where a server offers it. Micromegas does for `processes`, `streams`, `blocks` and `payloads`, to
 /// administrators.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -24,8 +31,9 @@ pub trait BulkIngestion: Send + Sync {
     /// Appends all batches to a table that exists, and tells how many records the server took, or `None` where it does
     /// not say.
     ///
-    /// An error in `batches` calls the ingestion off; what the server has by then it may keep, unless it loads in one
-    /// transaction.
+    /// An error in `batches` makes the ingestion fail on the server too; rows that arrived before it may stay, unless the
+    /// server loads in one transaction. The same goes for dropping the future, with one more uncertainty: servers on some
+    /// gRPC stacks (tonic) cannot tell a call that was dropped from one that came to its end.
     ///
     /// # Errors
     /// The error of `batches`; `Unsupported` when the server does not ingest; `PermissionDenied` when we may not; the
@@ -36,14 +44,21 @@ pub trait BulkIngestion: Send + Sync {
 #[async_trait]
 impl BulkIngestion for FlightClient {
     async fn ingest(&self, table: &str, batches: RecordBatchStream) -> Result<Option<u64>> {
-        let (failed, failure) = oneshot::channel();
-        let put = self.put(encoded(table, batches, failed));
-        // A stream of requests cannot end in an error, only end; and an end would be taken for the whole. So it hangs
-        // instead, and the call is dropped, which the server sees as a cancellation.
+        let (failed, mut failure) = oneshot::channel();
+        let mut put = pin!(self.put(encoded(table, batches, failed)));
         tokio::select! {
             biased;
-            Ok(error) = failure => Err(error),
-            result = put => result,
+            Ok(error) = &mut failure => {
+                // The server has to see the spoilt message, or it may take the end of the call for the end of the rows.
+                if tokio::time::timeout(SPOIL_PATIENCE, put).await.is_err() {
+                    tracing::debug!(table, "the server did not answer to an ingestion that was called off");
+                }
+                Err(error)
+            }
+            result = &mut put => match failure.try_recv() {
+                Ok(Some(error)) => Err(error),
+                _ => result,
+            },
         }
     }
 }
@@ -90,7 +105,8 @@ fn ingest_command(table: &str) -> CommandStatementIngest {
     }
 }
 
-/// The batches as Flight messages. After an error, which goes to `failed`, nothing more comes, and no end.
+/// The batches as Flight messages. An error goes to `failed`, and what is sent in its place is a message that no server
+/// can read: a stream of requests cannot end in an error, and a mere end would be taken for the whole.
 fn encoded(
     table: &str,
     batches: RecordBatchStream,
@@ -102,19 +118,24 @@ fn encoded(
         .with_schema(schema)
         .with_flight_descriptor(Some(descriptor))
         .build(batches.map_err(|error| FlightError::ExternalError(Box::new(error))));
-    stream::unfold((messages, Some(failed)), |(mut messages, mut failed)| async move {
-        match messages.next().await {
-            Some(Ok(message)) => Some((message, (messages, failed))),
-            Some(Err(error)) => {
-                if let Some(failed) = failed.take() {
-                    // Nobody listens only when the call is over already.
-                    let _ = failed.send(from_flight_error(error));
-                }
-                futures::future::pending().await
+    stream::unfold(Some((messages, failed)), |state| async {
+        let (mut messages, failed) = state?;
+        match messages.next().await? {
+            Ok(message) => Some((message, Some((messages, failed)))),
+            Err(error) => {
+                // Nobody listens only when the call is over already.
+                let _ = failed.send(from_flight_error(error));
+                Some((spoilt(), None))
             }
-            None => None,
         }
     })
+}
+
+fn spoilt() -> FlightData {
+    FlightData {
+        data_header: Bytes::from_static(b"\xff\xff\xff\xffcalled off by the client"),
+        ..FlightData::default()
+    }
 }
 
 fn from_flight_error(error: FlightError) -> Error {

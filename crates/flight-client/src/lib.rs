@@ -1,4 +1,62 @@
-//! A client for Arrow Flight SQL, and the Micromegas analytics service above all.
+//! A client for Arrow Flight SQL, and for the Micromegas analytics service above all.
+//!
+//! [`FlightClient`] is a [`QueryService`](lakepilot_query::QueryService): it runs queries and gets a stream of record
+//! batches, or prepares them and gets their schema, over gRPC. [`ClientConfig`] says where the server is and how to talk
+//! to it; everything in it is checked when it is set, so that a client that was made has nothing left to complain of but
+//! the server.
+//!
+//! What else a server may offer is a small trait each, which `FlightClient` implements too: [`BulkIngestion`] loads rows,
+//! [`ServerMetadata`] lists catalogues, schemas and tables. So a mock of what most programs need is two methods.
+//!
+//! # Example
+//! ```
+//! # use lakepilot_flight_client::{ClientConfig, FlightClient};
+//! use std::time::Duration;
+//!
+//! use futures::TryStreamExt;
+//! use lakepilot_query::{Query, QueryService, Result, TimeRange, parse_time};
+//!
+//! async fn print_errors(url: &str, token: &str) -> Result<()> {
+//!     let config = ClientConfig::new(url)?
+//!         .with_bearer_token(token)?
+//!         .with_header("x-tenant-id", "production")?
+//!         .with_query_deadline(Duration::from_secs(60));
+//!     let client = FlightClient::connect(config).await?;
+//!
+//!     let now = chrono::Utc::now();
+//!     let query = Query::new("SELECT time, msg FROM log_entries WHERE level <= 2")?
+//!         .with_time_range(TimeRange::new(parse_time("6h", now)?, now)?);
+//!     let mut batches = client.run(&query).await?;
+//!     while let Some(batch) = batches.try_next().await? {
+//!         println!("{} rows", batch.num_rows());
+//!     }
+//!     Ok(())
+//! }
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # // Nothing listens on a port that was just given back.
+//! # let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+//! # let error = runtime.block_on(print_errors(&format!("grpc://{address}"), "token")).unwrap_err();
+//! # assert_eq!(error.kind(), lakepilot_query::ErrorKind::Unavailable);
+//! ```
+//!
+//! # How it behaves
+//! - **A query** is `GetFlightInfo` and then `DoGet` of every endpoint, in order; or one `DoGet`, see [`QuerySpelling`]. The
+//!   time range, the limit and the wish for dictionaries travel beside it, on every call.
+//! - **Locations.** A part of a result that lies on another server is fetched from there, from the first of its locations
+//!   that lets itself be connected to. Credentials go along only to the same host, and never from TLS to plain text: a
+//!   server could name any address.
+//! - **Calling off.** Dropping a stream, or the future of a call, ends the call on the server.
+//! - **Time.** Connecting has a limit always; a query has one when [`ClientConfig::with_query_deadline`] sets it.
+//! - **Secrets.** Headers and tokens are in no `Debug` output, error or log of this crate. What a server writes into its own
+//!   messages is passed on.
+//! - **Errors** are told apart by [`ErrorKind`](lakepilot_query::ErrorKind). `Unavailable` is a server that cannot be reached
+//!   now; `Protocol` is one that was reached and cannot be talked to, be it for its certificate or for what it answers.
+//!   Nothing that a server sends makes this crate panic: Arrow's reader does on some damaged messages, which is caught, and
+//!   needs `panic = "unwind"`, the default.
+//! - **Speed.** Frames of 256 KiB and windows of 32 MiB, TCP_NODELAY, and on Linux TCP_QUICKACK after every read.
+//!
+//! # Features
+//! - `mock`: `MockCredentialProvider`, `MockBulkIngestion` and `MockServerMetadata`, made by `mockall`.
 
 mod address;
 mod attribution;

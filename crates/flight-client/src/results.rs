@@ -20,20 +20,16 @@ use crate::status::Call;
 /// that their batches are in the order of the endpoints.
 pub(crate) async fn open(
     shared: Arc<Shared>,
-    endpoints: Vec<FlightEndpoint>,
+    first: FlightEndpoint,
+    others: VecDeque<FlightEndpoint>,
     query: Option<Query>,
     deadline: Deadline,
-    empty: impl FnOnce() -> Result<SchemaRef>,
 ) -> Result<RecordBatchStream> {
-    let mut endpoints = VecDeque::from(endpoints);
-    let Some(first) = endpoints.pop_front() else {
-        return Ok(RecordBatchStream::from_batches(empty()?, Vec::new()));
-    };
     let mut results = Results {
         shared,
         query,
         deadline,
-        endpoints,
+        endpoints: others,
         current: None,
         schema: None,
     };

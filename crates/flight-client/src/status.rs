@@ -53,7 +53,7 @@ pub(crate) fn error_from_status(status: Status, call: Call, url: &ServerUrl) -> 
             format!("the server at {url} does not accept the credentials (a token, an API key or a header): {text}")
         }
         ErrorKind::PermissionDenied => format!("the server at {url} does not allow this: {text}"),
-        ErrorKind::Unsupported => format!("the server at {url} does not offer {call} for this: {text}"),
+        ErrorKind::Unsupported => format!("the server at {url} does not offer this ({call}): {text}"),
         ErrorKind::ResourceExhausted if is_too_large(status.code(), text) => format!(
             "{call} at {url} answered with a message over the size limit; raise the limit, or ask for smaller batches: {text}"
         ),
@@ -103,12 +103,12 @@ fn is_too_large(code: Code, text: &str) -> bool {
 fn is_undecodable(text: &str) -> bool {
     [
         "failed to decode Protobuf message",
-        "protocol error:",
+        "protocol error: ",
         "Unexpected EOF decoding stream",
         "Missing response message",
     ]
     .iter()
-    .any(|words| text.contains(words))
+    .any(|words| text.starts_with(words))
 }
 
 /// What DataFusion says of SQL that it does not accept; older servers send it under `INTERNAL`. Only wordings that

@@ -12,9 +12,9 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow_flight::FlightData;
 use arrow_ipc as ipc;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
-use arrow_flight::FlightData;
 use lakepilot_query::{Error, ErrorKind, Result};
 
 /// What a message was.
@@ -165,9 +165,8 @@ fn check_body(
             ));
         }
     }
-    let buffers = batch.buffers().into_iter().flatten();
     let mut unpacked_bytes = 0_u64;
-    for buffer in buffers {
+    for buffer in batch.buffers().into_iter().flatten() {
         let bytes = slice(body, buffer.offset(), buffer.length())
             .ok_or_else(|| protocol("a batch is cut short: its columns lie outside of it"))?;
         if batch.compression().is_some() && !bytes.is_empty() {
@@ -182,11 +181,10 @@ fn check_body(
             ),
         ));
     }
-    let counts = batch.variadicBufferCounts().into_iter().flatten();
-    let most = body.len() as i64 + 1;
+    let buffers = batch.buffers().map_or(0, |buffers| buffers.len() as i64);
     let mut found = 0;
-    for count in counts {
-        if count < 0 || count > most {
+    for count in batch.variadicBufferCounts().into_iter().flatten() {
+        if count < 0 || count > buffers {
             return Err(protocol("a batch has an impossible number of buffers"));
         }
         found += 1;

@@ -1,0 +1,173 @@
+//! Servers that do not keep to the protocol, by malice or by mistake.
+
+use std::sync::Arc;
+
+use arrow_flight::utils::batches_to_flight_data;
+use arrow_flight::{FlightData, FlightEndpoint, FlightInfo};
+use futures::TryStreamExt;
+use lakepilot_flight_client::{ClientConfig, FlightClient, QuerySpelling};
+use lakepilot_query::{ErrorKind, QueryService, QueryServiceExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tonic::Status;
+
+use crate::answers::{answering, batch, client, client_with, messages, query, schema, sending};
+use crate::server::{PATIENCE, Script, Step, TestServer};
+
+async fn error_of(script: Script) -> lakepilot_query::Error {
+    let server = TestServer::start(script).await;
+    client(&server).await.collect(&query()).await.unwrap_err()
+}
+
+fn send(messages: Vec<FlightData>) -> Vec<Step<FlightData>> {
+    messages.into_iter().map(Step::Send).collect()
+}
+
+#[tokio::test]
+async fn a_result_that_ends_before_its_schema_is_a_protocol_error() {
+    for spelling in [QuerySpelling::FlightInfo, QuerySpelling::DirectTicket] {
+        let server = TestServer::start(answering(Vec::new())).await;
+        let error = client_with(&server, spelling).await.run(&query()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        assert!(error.message().contains("before it told its schema"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_in_place_of_arrow_is_a_protocol_error() {
+    let good = messages(schema(), &[batch(&[1, 2, 3])]);
+    let garbage = |header: &[u8], body: &[u8]| FlightData {
+        data_header: header.to_vec().into(),
+        data_body: body.to_vec().into(),
+        ..FlightData::default()
+    };
+    let truncated = garbage(&good[1].data_header, &good[1].data_body[..4]);
+    let cut_header = garbage(&good[1].data_header[..10], &good[1].data_body);
+    for messages in [
+        vec![garbage(b"\xff\xff\xff\xff garbage", b"")],
+        vec![garbage(b"", b"body")],
+        vec![good[1].clone()],
+        vec![good[0].clone(), good[0].clone()],
+        vec![good[0].clone(), truncated],
+        vec![good[0].clone(), cut_header],
+    ] {
+        let error = error_of(answering(send(messages))).await;
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_in_application_metadata_is_passed_over() {
+    let mut steps = messages(schema(), &[batch(&[1]), batch(&[2])]);
+    for message in &mut steps {
+        message.app_metadata = vec![0xff; 1000].into();
+    }
+    steps.insert(
+        1,
+        FlightData {
+            app_metadata: vec![0; 10].into(),
+            ..FlightData::default()
+        },
+    );
+    let server = TestServer::start(answering(send(steps))).await;
+    let result = client(&server).await.collect(&query()).await.unwrap();
+    assert_eq!(result.to_batch().unwrap(), batch(&[1, 2]));
+}
+
+#[tokio::test]
+async fn an_endpoint_without_a_ticket_is_a_protocol_error() {
+    let error =
+        error_of(Script::new().on_flight_info(|_| Ok(FlightInfo::new().with_endpoint(FlightEndpoint::new())))).await;
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+}
+
+#[tokio::test]
+async fn a_schema_of_garbage_without_endpoints_is_a_protocol_error() {
+    let info = FlightInfo {
+        schema: vec![1, 2, 3, 4, 5].into(),
+        ..FlightInfo::new()
+    };
+    let error = error_of(Script::new().on_flight_info(move |_| Ok(info.clone()))).await;
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+}
+
+#[tokio::test]
+async fn a_great_many_empty_batches_arrive() {
+    let messages = batches_to_flight_data(&schema(), vec![batch(&[]); 20_000]).unwrap();
+    let server = TestServer::start(answering(send(messages))).await;
+    let result = client(&server).await.collect(&query()).await.unwrap();
+    assert_eq!((result.num_rows(), result.batches.len()), (0, 20_000));
+}
+
+#[tokio::test]
+async fn a_long_error_message_is_whole_and_a_huge_one_does_no_harm() {
+    let list: Vec<String> = (0..2_000).map(|n| format!("column_{n}")).collect();
+    let text = format!(
+        "error building dataframe: No field named nope. Valid fields are {}",
+        list.join(", ")
+    );
+    assert!(text.len() > 20_000);
+    let error = error_of(Script::new().on_flight_info(move |_| Err(Status::invalid_argument(text.clone())))).await;
+    assert_eq!(error.kind(), ErrorKind::InvalidQuery);
+    assert!(error.message().contains("column_900"), "{error}");
+
+    let huge = "x".repeat(10_000_000);
+    let error = error_of(Script::new().on_flight_info(move |_| Err(Status::internal(huge.clone())))).await;
+    assert!(error.message().len() < 20_000, "{}", error.message().len());
+}
+
+/// A port where something answers every connection with these bytes and hangs up.
+async fn answering_with(bytes: &'static [u8]) -> ClientConfig {
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let url = format!("grpc://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut seen = [0; 24];
+            let _ = stream.read_exact(&mut seen).await;
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.shutdown().await;
+            // Until the client hangs up too, so that it is not the reset that it sees.
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        }
+    });
+    ClientConfig::new(url).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_of_another_protocol_is_an_error_and_not_a_hang() {
+    for (bytes, kind) in [
+        (
+            &b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"[..],
+            ErrorKind::Protocol,
+        ),
+        (b"SSH-2.0-OpenSSH_9.7\r\n", ErrorKind::Protocol),
+        (b"", ErrorKind::Unavailable),
+    ] {
+        let config = answering_with(bytes).await;
+        let client = FlightClient::connect(config).await.unwrap();
+        let error = tokio::time::timeout(PATIENCE, client.run(&query()))
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:?}");
+        if kind == ErrorKind::Protocol {
+            assert!(error.message().contains("grpc+tls://"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_dies_in_mid_stream_is_unavailable() {
+    let mut steps = sending(&[batch(&[1])]);
+    steps.push(Step::Hang);
+    let server = TestServer::start(answering(steps)).await;
+    let client = client(&server).await;
+    let mut stream = client.run(&query()).await.unwrap();
+    assert_eq!(stream.try_next().await.unwrap(), Some(batch(&[1])));
+    server.kill_connections();
+    let error = tokio::time::timeout(PATIENCE, stream.try_next())
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+}

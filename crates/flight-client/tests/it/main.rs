@@ -1,0 +1,14 @@
+//! The client against real servers on loopback ports.
+
+mod answers;
+mod cancellation;
+mod endpoints;
+mod errors;
+mod hostile;
+mod ingestion;
+mod prepare;
+mod queries;
+mod secrets;
+mod server;
+mod server_metadata;
+mod tls;
