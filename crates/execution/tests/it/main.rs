@@ -1,5 +1,8 @@
-//! The executor and its sinks against a scripted service.
+//! The executor and its sinks against scripted services.
 
 mod executor;
+mod faults;
 mod service;
 mod sinks;
+mod slices;
+mod timed_lake;
