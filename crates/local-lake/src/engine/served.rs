@@ -21,7 +21,7 @@ use datafusion::catalog::{MemoryCatalogProviderList, SchemaProvider};
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use futures::{FutureExt, TryStreamExt};
-use lakepilot_query::{Error, ErrorKind, RecordBatchStream, Result};
+use lakepilot_query::{Error, ErrorKind, Query, RecordBatchStream, Result};
 
 use crate::engine::failure::blocking;
 use crate::engine::service::LakeService;
@@ -49,6 +49,10 @@ FROM ingested i LEFT JOIN streams s ON i.stream_id = s.stream_id LEFT JOIN proce
 
 #[async_trait]
 impl ServedLake for LakeService {
+    async fn result_schema(&self, query: &Query) -> Result<SchemaRef> {
+        self.delivered_schema(query).await
+    }
+
     /// The global instances of the view sets, and the information schema.
     fn tables(&self) -> Result<Vec<ServedTable>> {
         let table = |schema: &str, name: &str, columns| ServedTable {

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use lakepilot_query::{Dictionaries, Error, ErrorKind, PreparedQuery, Query, QueryService, RecordBatchStream, Result};
@@ -96,6 +96,24 @@ impl LakeService {
         self.shared.template.session(scope)
     }
 
+    /// The schema of the stream that a query gets, from its physical plan: what the planner says of a column before that,
+    /// such as whether it can be NULL, is not always what is delivered.
+    pub(crate) async fn delivered_schema(&self, query: &Query) -> Result<SchemaRef> {
+        let query_id = Uuid::new_v4().to_string();
+        let scope = QueryScope {
+            time_range: query.time_range(),
+        };
+        let planned = self.plan(query.sql(), scope).await;
+        let (context, plan) = planned.map_err(|error| query_error(Step::Planning, error, &query_id))?;
+        if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_)) {
+            return Ok(empty_schema());
+        }
+        let (physical, _) = physical_plan(&context, plan, query.dictionaries())
+            .await
+            .map_err(|error| query_error(Step::PhysicalPlan, error, &query_id))?;
+        Ok(physical.schema())
+    }
+
     /// Plans the SQL in a new session.
     async fn plan(&self, sql: &str, scope: QueryScope) -> Result<(SessionContext, LogicalPlan), DataFusionError> {
         let context = self.session(scope)?;
@@ -117,6 +135,7 @@ impl fmt::Debug for LakeService {
 impl QueryService for LakeService {
     async fn run(&self, query: &Query) -> Result<RecordBatchStream> {
         let query_id = Uuid::new_v4().to_string();
+        tracing::debug!(%query_id, sql = query.sql(), range = ?query.time_range(), "query");
         let fail = |step| {
             let query_id = query_id.as_str();
             move |error| query_error(step, error, query_id)
@@ -175,22 +194,30 @@ async fn execute(
     plan: LogicalPlan,
     dictionaries: Dictionaries,
 ) -> Result<SendableRecordBatchStream, (Step, DataFusionError)> {
-    let at = |step| move |error| (step, error);
+    let (physical, state) = physical_plan(context, plan, dictionaries)
+        .await
+        .map_err(|error| (Step::PhysicalPlan, error))?;
+    execute_stream(physical, state.task_ctx()).map_err(|error| (Step::Execution, error))
+}
+
+/// The plan that delivers the rows, and the session to run it in.
+async fn physical_plan(
+    context: &SessionContext,
+    plan: LogicalPlan,
+    dictionaries: Dictionaries,
+) -> Result<(Arc<dyn ExecutionPlan>, SessionState), DataFusionError> {
     let mut state = context.state();
-    if statement::acts(&plan).map_err(at(Step::PhysicalPlan))? {
+    if statement::acts(&plan)? {
         // One part, so that nothing reads ahead of the caller: an action goes on only as far as its messages are read, and
         // rows that belong together arrive together.
         state.config_mut().options_mut().execution.target_partitions = 1;
     }
-    let physical = state
-        .create_physical_plan(&plan)
-        .await
-        .map_err(at(Step::PhysicalPlan))?;
+    let physical = state.create_physical_plan(&plan).await?;
     let physical = match dictionaries {
-        Dictionaries::Flattened => flatten(physical).map_err(at(Step::PhysicalPlan))?,
+        Dictionaries::Flattened => flatten(physical)?,
         Dictionaries::Preserved => physical,
     };
-    execute_stream(physical, state.task_ctx()).map_err(at(Step::Execution))
+    Ok((physical, state))
 }
 
 /// The batches with our errors, and the lease for as long as they are read; nothing follows an error.

@@ -242,10 +242,16 @@ async fn an_empty_partition_is_listed_and_retired_like_any_other() {
             None,
         )
         .await;
-    assert!(rows.iter().any(|row| row.contains("creating empty partition record")), "{rows:?}");
+    assert!(
+        rows.iter().any(|row| row.contains("creating empty partition record")),
+        "{rows:?}"
+    );
     let empty = "list_partitions() WHERE view_set_name = 'log_entries' AND file_path IS NULL";
     let listed = fixture
-        .rows(&format!("SELECT num_rows, file_size, min_event_time IS NULL FROM {empty}"), None)
+        .rows(
+            &format!("SELECT num_rows, file_size, min_event_time IS NULL FROM {empty}"),
+            None,
+        )
         .await;
     assert_eq!(listed, ["0|0|true"]);
     assert_eq!(fixture.count("SELECT count(*) FROM log_entries", None).await, 18);

@@ -1,147 +1,175 @@
 //! What is refused, and what is accepted and answers nothing.
 
 use lakepilot_local_lake::ServiceOptions;
-use lakepilot_query::{ErrorKind, Position, Query, QueryService};
+use lakepilot_query::ErrorKind::{self, Internal, InvalidQuery, Unsupported};
+use lakepilot_query::{Position, Query, QueryService};
 
 use super::fixture::{Fixture, PROCESSES, THREADS, at, range, whole};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_mistake_has_its_kind_and_its_text() {
-    use ErrorKind::{Internal, InvalidQuery, Unsupported};
+const PLANNING: &str = "error building dataframe: ";
+const PHYSICAL: &str = "error creating physical plan: ";
+const STREAMING: &str = "error building data stream: ";
+
+/// The kinds and the texts of failing statements.
+async fn check(cases: &[(&str, ErrorKind, &[&str])]) {
     let fixture = Fixture::new();
-    let unknown = "99999999-0000-4000-8000-000000000009";
-    let planning = "error building dataframe: ";
-    for (sql, kind, texts) in [
-        (
-            "SELECT * FROM nope",
-            InvalidQuery,
-            vec![
-                planning,
-                "table 'datafusion.public.nope' not found",
-                "(at line 1, column 15)",
-            ],
-        ),
-        (
-            "SELECT nope FROM log_entries",
-            InvalidQuery,
-            vec![planning, "No field named nope", "(at line 1, column 8)"],
-        ),
-        (
-            "SELECT foo(1)",
-            InvalidQuery,
-            vec![planning, "Invalid function 'foo'", "Did you mean"],
-        ),
-        (
-            "SELEC 1",
-            InvalidQuery,
-            vec![planning, "ParserError(", "Line: 1, Column: 1"],
-        ),
-        (
-            "SELECT 1; SELECT 2",
-            Unsupported,
-            vec![planning, "single SQL statement"],
-        ),
-        ("SELECT 1/0", Internal, vec!["ivide by zero"]),
-        (
-            "SELECT level / (level - level) FROM log_entries",
-            Internal,
-            vec!["error building data stream: ", "ivide by zero"],
-        ),
-        (
-            "SELECT CAST(msg AS INT) FROM log_entries",
-            Internal,
-            vec!["error building data stream: ", "Cannot cast string"],
-        ),
-        (
-            "SELECT * FROM view_instance('log_entries')",
-            InvalidQuery,
-            vec![planning, "misses an argument"],
-        ),
-        (
-            "SELECT * FROM view_instance('log_entries', 'x')",
-            InvalidQuery,
-            vec![planning, "not a UUID"],
-        ),
-        (
-            "SELECT * FROM view_instance('nope', 'global')",
-            InvalidQuery,
-            vec![planning, "view set nope not found"],
-        ),
-        (
-            "SELECT * FROM view_instance('processes', 'global')",
-            InvalidQuery,
-            vec![planning, "view set processes not found"],
-        ),
-        (
-            "SELECT * FROM view_instance('thread_spans', 'global')",
-            InvalidQuery,
-            vec![planning, "no global instance"],
-        ),
-        (
-            &format!("SELECT * FROM view_instance('log_entries', '{unknown}')"),
-            Internal,
-            vec!["error creating physical plan: ", "no process", unknown],
-        ),
-        (
-            &format!("SELECT * FROM view_instance('async_events', '{unknown}')"),
-            Internal,
-            vec!["no process"],
-        ),
-        (
-            &format!("SELECT * FROM view_instance('thread_spans', '{}')", THREADS[0]),
-            Internal,
-            vec!["query range mandatory for thread spans view"],
-        ),
-        (
-            "SELECT * FROM retire_partitions('log_entries', 'global', '2026-01-01T00:00:00', '2026-01-02T00:00:00Z')",
-            Internal,
-            vec![planning, "with a zone"],
-        ),
-        (
-            "SELECT count(*) FROM retire_partitions('log_entries', 'global', '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z')",
-            InvalidQuery,
-            vec!["error creating physical plan: "],
-        ),
-        (
-            "COPY (SELECT 1) TO '/tmp/out.parquet'",
-            Unsupported,
-            vec!["COPY is not offered"],
-        ),
-        (
-            "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/out.parquet'",
-            Unsupported,
-            vec!["COPY is not offered"],
-        ),
-        (
-            "INSERT INTO processes (process_id) VALUES ('x')",
-            Unsupported,
-            vec!["not offered"],
-        ),
-        ("DELETE FROM log_entries", Unsupported, vec!["not offered"]),
-        ("UPDATE log_entries SET level = 1", Unsupported, vec!["not offered"]),
-        (
-            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
-            Unsupported,
-            vec!["not offered"],
-        ),
-        ("CREATE SCHEMA s", Unsupported, vec!["not offered"]),
-        ("SELECT * FROM '/etc/passwd'", InvalidQuery, vec!["not found"]),
-        (
-            "SET datafusion.runtime.temp_directory = '/tmp'",
-            InvalidQuery,
-            vec!["belongs to the service"],
-        ),
-        ("SET datafusion.nope = 1", InvalidQuery, vec![planning]),
-        ("CREATE TABLE log_entries (x INT)", InvalidQuery, vec!["already exists"]),
-    ] {
+    for (sql, kind, texts) in cases {
         let error = fixture.failure(sql, None).await;
-        assert_eq!(error.kind(), kind, "{sql}: {error}");
-        for text in texts {
+        assert_eq!(error.kind(), *kind, "{sql}: {error}");
+        for text in *texts {
             assert!(error.message().contains(text), "{sql} should tell {text:?}: {error}");
         }
         assert!(error.query_id().is_some(), "{sql}");
         assert!(error.to_string().contains("(query_id="), "{sql}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mistake_has_its_kind_and_its_text() {
+    let absent = "table 'datafusion.public.nope' not found";
+    check(&[
+        (
+            "SELECT * FROM nope",
+            InvalidQuery,
+            &[PLANNING, absent, "(at line 1, column 15)"],
+        ),
+        (
+            "SELECT nope FROM log_entries",
+            InvalidQuery,
+            &[PLANNING, "No field named nope", "(at line 1, column 8)"],
+        ),
+        (
+            "SELECT foo(1)",
+            InvalidQuery,
+            &[PLANNING, "Invalid function 'foo'", "Did you mean"],
+        ),
+        (
+            "SELEC 1",
+            InvalidQuery,
+            &[PLANNING, "ParserError(", "Line: 1, Column: 1"],
+        ),
+        ("SELECT 1; SELECT 2", Unsupported, &[PLANNING, "single SQL statement"]),
+        ("SELECT 1/0", Internal, &["ivide by zero"]),
+        (
+            "SELECT level / (level - level) FROM log_entries",
+            Internal,
+            &[STREAMING, "ivide by zero"],
+        ),
+        (
+            "SELECT CAST(msg AS INT) FROM log_entries",
+            Internal,
+            &[STREAMING, "Cannot cast string"],
+        ),
+        ("SELECT * FROM '/etc/passwd'", InvalidQuery, &["not found"]),
+        ("SET datafusion.nope = 1", InvalidQuery, &[PLANNING]),
+        ("CREATE TABLE log_entries (x INT)", InvalidQuery, &["already exists"]),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_there_is_not_is_refused() {
+    let unknown = "99999999-0000-4000-8000-000000000009";
+    let entries = format!("SELECT * FROM view_instance('log_entries', '{unknown}')");
+    let events = format!("SELECT * FROM view_instance('async_events', '{unknown}')");
+    let spans = format!("SELECT * FROM view_instance('thread_spans', '{}')", THREADS[0]);
+    check(&[
+        (
+            "SELECT * FROM view_instance('log_entries')",
+            InvalidQuery,
+            &[PLANNING, "misses an argument"],
+        ),
+        (
+            "SELECT * FROM view_instance('log_entries', 'x')",
+            InvalidQuery,
+            &[PLANNING, "not a UUID"],
+        ),
+        (
+            "SELECT * FROM view_instance('nope', 'global')",
+            InvalidQuery,
+            &[PLANNING, "view set nope not found"],
+        ),
+        (
+            "SELECT * FROM view_instance('blocks', 'global')",
+            InvalidQuery,
+            &["view set blocks not found"],
+        ),
+        (
+            "SELECT * FROM view_instance('thread_spans', 'global')",
+            InvalidQuery,
+            &["no global instance"],
+        ),
+        (&entries, Internal, &[PHYSICAL, "no process", unknown]),
+        (&events, Internal, &["no process"]),
+        (&spans, Internal, &["query range mandatory for thread spans view"]),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retirement_has_to_be_asked_for_exactly() {
+    let retire = |columns: &str, begin: &str| {
+        format!("SELECT {columns} FROM retire_partitions('log_entries', 'global', {begin}, '2026-01-02T00:00:00Z')")
+    };
+    check(&[
+        (
+            &retire("msg", "'2026-01-01T00:00:00'"),
+            Internal,
+            &[PLANNING, "with a zone"],
+        ),
+        (
+            &retire("msg", "5"),
+            InvalidQuery,
+            &[PLANNING, "argument 3 of retire_partitions"],
+        ),
+        (&retire("count(*)", "'2026-01-01T00:00:00Z'"), InvalidQuery, &[PHYSICAL]),
+        (
+            &retire("msg", "'2026-01-01T00:00:00Z'").replace("msg FROM", "* FROM log_entries JOIN"),
+            InvalidQuery,
+            &[],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_touch_files_or_the_process_is_refused() {
+    check(&[
+        (
+            "COPY (SELECT 1) TO '/tmp/out.parquet'",
+            Unsupported,
+            &["COPY is not offered"],
+        ),
+        (
+            "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/out.parquet'",
+            Unsupported,
+            &["COPY is not offered"],
+        ),
+        (
+            "INSERT INTO processes (process_id) VALUES ('x')",
+            Unsupported,
+            &["not offered"],
+        ),
+        ("DELETE FROM log_entries", Unsupported, &["not offered"]),
+        ("UPDATE log_entries SET level = 1", Unsupported, &["not offered"]),
+        (
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+            Unsupported,
+            &["not offered"],
+        ),
+        ("CREATE SCHEMA s", Unsupported, &["not offered"]),
+        (
+            "SET datafusion.runtime.temp_directory = '/tmp'",
+            InvalidQuery,
+            &["belongs to the service"],
+        ),
+        (
+            "RESET datafusion.runtime.memory_limit",
+            InvalidQuery,
+            &["belongs to the service"],
+        ),
+    ])
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 mod administration;
 mod errors;
-mod fixture;
+pub(crate) mod fixture;
 mod ingestion;
 mod properties;
 mod selects;

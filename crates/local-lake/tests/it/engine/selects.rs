@@ -8,6 +8,7 @@ use arrow::datatypes::DataType;
 use chrono::TimeDelta;
 use futures::TryStreamExt;
 use lakepilot_query::{Dictionaries, Query, QueryService};
+use proptest::prelude::*;
 
 use super::fixture::{ENTRIES_AN_HOUR, Fixture, HOURS, PROCESSES, THREADS, at, hour, range, rows_of, whole};
 
@@ -337,7 +338,8 @@ async fn dropping_the_stream_ends_the_query() {
     let fixture = Fixture::new();
     let tasks = tokio::runtime::Handle::current().metrics();
     let idle = tasks.num_alive_tasks();
-    let sql = "SELECT a.msg, s.value FROM log_entries a CROSS JOIN generate_series(1, 1000000000) s WHERE s.value % 7 = 3";
+    let sql =
+        "SELECT a.msg, s.value FROM log_entries a CROSS JOIN generate_series(1, 1000000000) s WHERE s.value % 7 = 3";
     let mut stream = fixture.service.run(&Query::new(sql).unwrap()).await.unwrap();
     assert!(stream.try_next().await.unwrap().unwrap().num_rows() > 0);
     assert!(tasks.num_alive_tasks() > idle, "the query has tasks of its own");
@@ -347,5 +349,36 @@ async fn dropping_the_stream_ends_the_query() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the tasks of the query end");
+    tokio::time::timeout(Duration::from_secs(60), ended)
+        .await
+        .expect("the tasks of the query end");
+}
+
+/// Whatever the range, the rows are those that a look at each of them finds: partitions that lie in it, that its ends cut,
+/// and that touch it.
+#[test]
+fn any_range_keeps_the_rows_that_lie_in_it() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let fixture = Fixture::new();
+    let entries: Vec<i64> = (0..HOURS * 3600).step_by(600).collect();
+    let spans = format!("SELECT count(*) FROM view_instance('thread_spans', '{}')", THREADS[0]);
+    let edge = || {
+        (-1i64..=20)
+            .prop_flat_map(|step| (-1i64..=1).prop_map(move |nanos| at(step * 600) + TimeDelta::nanoseconds(nanos)))
+    };
+    proptest!(ProptestConfig::with_cases(48), |(one in edge(), other in edge())| {
+        let (begin, end) = (one.min(other), one.max(other));
+        let inside = entries.iter().filter(|&&entry| at(entry) >= begin && at(entry) <= end).count() as i64;
+        let touching = entries.iter().filter(|&&entry| at(entry) <= end && at(entry + 900) >= begin).count() as i64;
+        let counts = runtime.block_on(async {
+            let asked = range(begin, end);
+            let entries = "SELECT count(*) FROM log_entries";
+            let messages = "SELECT count(*) FROM (SELECT msg FROM log_entries WHERE level >= 0)";
+            (fixture.count(entries, asked).await, fixture.count(messages, asked).await, fixture.count(&spans, asked).await)
+        });
+        prop_assert_eq!(counts, (inside, inside, touching), "{} {}", begin, end);
+    });
 }
