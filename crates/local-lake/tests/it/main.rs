@@ -1,3 +1,4 @@
 //! Integration tests of the embedded lake.
 
 mod engine;
+mod server;
