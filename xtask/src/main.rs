@@ -10,11 +10,15 @@
 mod cargo;
 mod ci;
 mod layers;
+#[cfg(unix)]
+mod micromegas;
 mod python_env;
 mod readme;
 mod rules;
 mod test;
 mod violation;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,17 +43,33 @@ enum Command {
     Layers,
     /// The rules of the repository: manifests, sources, rooms, licences
     Rules,
+    /// The real service on this machine: a private PostgreSQL and the roles of Micromegas
+    #[cfg(unix)]
+    #[command(subcommand)]
+    Micromegas(micromegas::Command),
     /// Makes the virtual environment of the published Python clients, and prints its folder
     PythonEnv,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
     let workspace = Workspace::locate()?;
-    match Arguments::parse().command {
+    match command {
         Command::Ci(options) => ci::run(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Layers => violation::report("layers", layers::check(&workspace)?),
         Command::Rules => violation::report("rules", rules::check(&workspace)?),
+        #[cfg(unix)]
+        Command::Micromegas(command) => micromegas::run(&workspace, &command),
         Command::PythonEnv => {
             println!("{}", python_env::ensure(&workspace)?.display());
             Ok(())

@@ -23,7 +23,7 @@ use micromegas::settings::{EnvFallbacks, SettingsSource};
 
 use crate::ready;
 
-const DATABASE: &str = "MICROMEGAS_SQL_CONNECTION_STRING";
+pub(crate) const DATABASE: &str = "MICROMEGAS_SQL_CONNECTION_STRING";
 const OBJECT_STORE: &str = "MICROMEGAS_OBJECT_STORE_URI";
 
 /// How long work in flight may take after SIGTERM.

@@ -64,6 +64,8 @@ struct Announced {
     item_began: bool,
     function: Option<(String, usize)>,
     repeats: bool,
+    /// After `const` or `static`: the compiler evaluates what follows, and a failure there is one of the build.
+    constant: bool,
 }
 
 struct Scanner {
@@ -122,6 +124,7 @@ impl Scanner {
             }
             _ => {}
         }
+        announced.constant |= matches!(word, "const" | "static") && !is_word(next, "fn");
         match (word, next) {
             ("fn", Some(TokenTree::Ident(name))) => announced.function = Some((name.to_string(), line)),
             ("mod", Some(TokenTree::Ident(name))) if announced.test_item && is_punct(tokens.get(index + 2), ';') => {
@@ -134,9 +137,9 @@ impl Scanner {
             }
             (_, Some(TokenTree::Group(group))) if group.delimiter() == Delimiter::Parenthesis => {
                 let before = index.checked_sub(1).and_then(|index| tokens.get(index));
-                if is_punct(before, '.') {
+                if is_punct(before, '.') && !announced.constant {
                     self.note(Found::Method(word.to_owned()), line, place);
-                } else if !is_word(before, "fn") {
+                } else if !is_punct(before, '.') && !is_word(before, "fn") {
                     self.note(Found::Call(word.to_owned()), line, place);
                 }
             }
@@ -242,6 +245,18 @@ mod tests {
         let seen = found(text, &Found::Method("unwrap".to_owned()));
         assert_eq!(seen.len(), 1);
         assert_eq!(seen[0].line, 2);
+    }
+
+    #[test]
+    fn what_the_compiler_evaluates_is_left_to_it() {
+        for (text, times) in [
+            ("const X: A = A::new(3).unwrap();", 0),
+            ("const X: A = A::new(3).unwrap(); fn f() { y.unwrap() }", 1),
+            ("const fn f() -> A { x.unwrap() }", 1),
+            ("fn f<const N: usize>() { x.unwrap() }", 1),
+        ] {
+            assert_eq!(found(text, &Found::Method("unwrap".to_owned())).len(), times, "{text}");
+        }
     }
 
     #[test]

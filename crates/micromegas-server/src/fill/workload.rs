@@ -93,8 +93,7 @@ fn log_one(numbers: &mut Numbers) {
         1..20 => error!(target: "net::http", status = "500", "{message} user={user}"),
         20..100 => warn!(target: "render::frame", "{message}"),
         100..600 => info!(target: "game::session", region = "eu", "{message} user={user}"),
-        600..900 => debug!(target: "engine::asset", "{message}"),
-        _ => trace!(target: "engine::trace", "{message}"),
+        _ => debug!(target: "engine::asset", "{message}"),
     }
 }
 

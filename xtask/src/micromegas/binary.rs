@@ -1,0 +1,44 @@
+//! The launcher of the service: built once, kept outside the checkout.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cargo::{Workspace, run};
+
+/// Names a launcher that is there already.
+const READY: &str = "LAKEPILOT_MICROMEGAS_SERVER";
+
+pub(super) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(ready) = env::var_os(READY) {
+        let ready = PathBuf::from(ready);
+        ensure!(
+            ready.is_file(),
+            "{READY} names {}, which is not a file",
+            ready.display()
+        );
+        return Ok(ready);
+    }
+    let target = cache_folder()?.join("micromegas-target");
+    run(workspace
+        .cargo([
+            "build",
+            "--release",
+            "--locked",
+            "--manifest-path",
+            "crates/micromegas-server/Cargo.toml",
+        ])
+        .env("CARGO_TARGET_DIR", &target))
+    .context("build the real service")?;
+    Ok(target.join("release/lakepilot-micromegas-server"))
+}
+
+/// What is dear to build and does not depend on the checkout.
+fn cache_folder() -> Result<PathBuf> {
+    if let Some(folder) = env::var_os("LAKEPILOT_CACHE") {
+        return Ok(PathBuf::from(folder));
+    }
+    let home = env::home_dir().context("there is no home folder for the cache; set LAKEPILOT_CACHE")?;
+    Ok(home.join(".cache/lakepilot"))
+}
