@@ -9,6 +9,7 @@ mod views;
 
 pub use engine::{Fault, LakeService, ServiceOptions};
 pub use generate::{GenerateOptions, GenerateReport, generate};
+pub use import::{ImportFormat, ImportOptions, ImportReport, import_file};
 #[cfg(feature = "mock")]
 pub use server::MockServedLake;
 pub use server::{BearerToken, FlightServer, ServeOptions, ServedLake, ServedTable, ServerHandle, TlsIdentity};

@@ -1,117 +1,127 @@
-//! Async events: the begins and ends of spans that leave their thread.
+//! What log entries and measures have in common: a moment, and the block of a process in which it was sent.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array};
-use lakepilot_query::Result;
+use arrow::array::{ArrayRef, BinaryArray, Int32Array};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use super::logs::time_column;
-use super::population::{Population, StreamKind, block_id, jsonb};
-use super::schedule::{Interval, Window};
-use super::spans::FUNCTIONS;
-use super::{batch, dictionary, known};
+use super::columns::{keyed, texts, times};
+use super::fleet::{Origins, Role, jsonb, uuid};
+use super::plan::SECOND;
 
-/// One asynchronous span, which is two events, to so many log entries.
-const LOG_ENTRIES_PER_SPAN: u64 = 32;
+/// Rows are handed on when there are this many.
+pub(super) const FULL: usize = 32 * 1024;
 
-struct Event {
-    process: i32,
-    block: i32,
-    time: i64,
-    insert_time: i64,
-    end: bool,
-    id: i64,
-    parent: i64,
-    depth: u32,
-    function: i32,
+/// What each stream sends in one window.
+#[derive(Debug)]
+pub(super) struct Sending {
+    pub(super) block_ids: Vec<String>,
+    pub(super) insert_times: Vec<i64>,
+    /// The least and the greatest event time; `None` for a stream that sends no block.
+    pub(super) times: Vec<Option<(i64, i64)>>,
 }
 
-pub(super) fn async_events(interval: &Interval, population: &Population, random: &mut SmallRng) -> Result<RecordBatch> {
-    let mut events = Vec::new();
-    let mut block_ids = Vec::new();
-    for window in &interval.windows {
-        fill(window, population, &mut events, &mut block_ids, random);
-    }
-    events.sort_by_key(|event| (event.time, event.id, event.end));
-    encode(&events, block_ids, population)
-}
-
-fn fill(
-    window: &Window,
-    population: &Population,
-    events: &mut Vec<Event>,
-    block_ids: &mut Vec<String>,
-    random: &mut SmallRng,
-) {
-    let mut block_of: Vec<Option<i32>> = vec![None; population.processes().len()];
-    let mut last_of: Vec<Option<(i64, i64, i64, u32)>> = vec![None; population.processes().len()];
-    for number in 0..window.log_entries.div_ceil(LOG_ENTRIES_PER_SPAN) {
-        let process = population.pick(window, random);
-        let block = *block_of[process].get_or_insert_with(|| {
-            block_ids.push(block_id(process, StreamKind::Async, window));
-            block_ids.len() as i32 - 1
-        });
-        let id = (window.index as i64) * 1_000_000 + number as i64 + 1;
-        // Every third lies within the one before it of the same process.
-        let within = last_of[process].filter(|(_, begin, end, _)| random.random_range(0..3) == 0 && end - begin > 1_000);
-        let (parent, depth, begin, end) = match within {
-            Some((parent, begin, end, depth)) => {
-                let inner = begin + random.random_range(0..(end - begin) / 2);
-                (parent, depth + 1, inner, inner + random.random_range(1..=(end - inner)))
-            }
-            None => {
-                let begin = window.first_event() + random.random_range(0..window.length_nanos() / 2);
-                (0, 0, begin, begin + random.random_range(1_000_000..window.length_nanos() / 2))
-            }
-        };
-        last_of[process] = Some((id, begin, end, depth));
-        let function = random.random_range(0..FUNCTIONS.len() as i32);
-        for (time, is_end) in [(begin, false), (end, true)] {
-            events.push(Event {
-                process: process as i32,
-                block,
-                time,
-                insert_time: window.insert_time(),
-                end: is_end,
-                id,
-                parent,
-                depth,
-                function,
-            });
+impl Sending {
+    pub(super) fn new(streams: usize, window_end: i64, random: &mut SmallRng) -> Self {
+        Self {
+            block_ids: (0..streams).map(|_| uuid(random)).collect(),
+            // After the latest end of a span, and before the latency is over.
+            insert_times: (0..streams)
+                .map(|_| window_end + SECOND + random.random_range(SECOND / 20..SECOND * 19 / 20))
+                .collect(),
+            times: vec![None; streams],
         }
     }
+
+    /// A stream's event from `begin` to `end`.
+    pub(super) fn add(&mut self, stream: usize, begin: i64, end: i64) {
+        let known = &mut self.times[stream];
+        *known = Some(known.map_or((begin, end), |(least, most)| (least.min(begin), most.max(end))));
+    }
 }
 
-fn encode(events: &[Event], block_ids: Vec<String>, population: &Population) -> Result<RecordBatch> {
-    let keys = |key: fn(&Event) -> i32| -> Vec<i32> { events.iter().map(key).collect() };
-    let numbers = |value: fn(&Event) -> u32| -> ArrayRef { Arc::new(UInt32Array::from_iter_values(events.iter().map(value))) };
-    let integers = |value: fn(&Event) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(events.iter().map(value))) };
-    let streams = population.texts(|process| {
-        process.streams.iter().find(|stream| stream.kind == StreamKind::Async).map_or("", |stream| stream.id.as_str())
-    });
-    let types: ArrayRef = Arc::new(StringArray::from(vec!["begin", "end"]));
-    let names: ArrayRef = Arc::new(StringArray::from_iter_values(FUNCTIONS.map(|(name, _)| format!("{name}_async"))));
-    let files: ArrayRef = Arc::new(StringArray::from_iter_values(FUNCTIONS.map(|(_, file)| file)));
-    let targets: ArrayRef = Arc::new(StringArray::from_iter_values(FUNCTIONS.map(|(name, _)| format!("engine::{name}"))));
-    let none = BinaryArray::from_iter_values([jsonb("{}")?]);
-    let columns = vec![
-        ("process_id", dictionary(keys(|event| event.process), population.texts(|process| &process.id))?),
-        ("insert_time", time_column(events.iter().map(|event| event.insert_time).collect())),
-        ("stream_id", dictionary(keys(|event| event.process), streams)?),
-        ("block_id", dictionary(keys(|event| event.block), Arc::new(StringArray::from(block_ids)))?),
-        ("time", time_column(events.iter().map(|event| event.time).collect())),
-        ("event_type", dictionary(keys(|event| i32::from(event.end)), types)?),
-        ("span_id", integers(|event| event.id)),
-        ("parent_span_id", integers(|event| event.parent)),
-        ("depth", numbers(|event| event.depth)),
-        ("hash", numbers(|event| (event.function as u32 + 1).wrapping_mul(0x85EB_CA6B))),
-        ("name", dictionary(keys(|event| event.function), names)?),
-        ("filename", dictionary(keys(|event| event.function), files)?),
-        ("target", dictionary(keys(|event| event.function), targets)?),
-        ("line", numbers(|event| 30 + event.function as u32 * 17)),
-        ("properties", dictionary(vec![0; events.len()], Arc::new(none))?),
+/// Sorted moments of a window, with the number of the process of each.
+pub(super) fn moments(counts: &[usize], (begin, end): (i64, i64), random: &mut SmallRng) -> Vec<(i64, i32)> {
+    let mut moments: Vec<(i64, i32)> = Vec::with_capacity(counts.iter().sum());
+    for (process, count) in counts.iter().enumerate() {
+        moments.extend((0..*count).map(|_| (random.random_range(begin..end), process as i32)));
+    }
+    moments.sort_unstable();
+    moments
+}
+
+/// Where events came from, column by column.
+#[derive(Debug, Default)]
+pub(super) struct Origin {
+    times: Vec<i64>,
+    insert_times: Vec<i64>,
+    processes: Vec<i32>,
+    blocks: Vec<i32>,
+    block_ids: Vec<String>,
+}
+
+impl Origin {
+    pub(super) fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Adds the moments of a window; `stream` tells the stream of a process.
+    pub(super) fn extend(
+        &mut self,
+        moments: &[(i64, i32)],
+        processes: usize,
+        stream: impl Fn(usize) -> usize,
+        sending: &mut Sending,
+    ) {
+        let first = self.block_ids.len() as i32;
+        self.block_ids
+            .extend((0..processes).map(|process| sending.block_ids[stream(process)].clone()));
+        for (time, process) in moments {
+            let stream = stream(*process as usize);
+            sending.add(stream, *time, *time);
+            self.times.push(*time);
+            self.insert_times.push(sending.insert_times[stream]);
+            self.processes.push(*process);
+            self.blocks.push(first + process);
+        }
+    }
+
+    /// The columns, and the process of each row.
+    pub(super) fn columns(self, origins: &Origins, role: Role) -> (Vec<(&'static str, ArrayRef)>, Int32Array) {
+        let processes = Int32Array::from(self.processes);
+        let mut columns = origins.columns(&processes, role);
+        columns.extend([
+            ("time", times(self.times)),
+            ("insert_time", times(self.insert_times)),
+            (
+                "block_id",
+                keyed(Int32Array::from(self.blocks), &texts(&self.block_ids)),
+            ),
+        ]);
+        (columns, processes)
+    }
+}
+
+/// The properties that events have: most have none.
+pub(super) fn documents() -> ArrayRef {
+    let documents = [
+        jsonb(&[]),
+        jsonb(&[("request", "login"), ("tier", "gold")]),
+        jsonb(&[("request", "purchase"), ("tier", "silver")]),
+        jsonb(&[("map", "harbour"), ("mode", "ranked")]),
+        jsonb(&[("map", "ridge"), ("mode", "casual")]),
+        jsonb(&[("shard", "3")]),
+        jsonb(&[("quoted", "it's \"so\""), ("city", "Zürich")]),
+        jsonb(&[("build", "release"), ("commit", "4f626e2")]),
     ];
-    batch(&known("async_events")?.source_schema(), columns)
+    Arc::new(BinaryArray::from_iter_values(documents))
+}
+
+/// The place of one of the documents.
+pub(super) fn any_document(random: &mut SmallRng) -> i32 {
+    match random.random_range(0..24) {
+        place @ 1..8 => place,
+        _ => 0,
+    }
 }

@@ -2,119 +2,109 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int32Array, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray};
+use arrow::array::{Array, ArrayRef, Int32Array, RecordBatch, StringBuilder};
+use arrow::datatypes::SchemaRef;
 use lakepilot_query::Result;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use super::population::{Population, StreamKind, block_id, jsonb};
-use super::schedule::{Interval, Window};
-use super::text::Messages;
-use super::{batch, constant, dictionary, known};
+use super::columns::{batch, keyed};
+use super::events::{Origin, Sending, any_document, moments};
+use super::fleet::{Fleet, Origins, Role};
+use super::text::write_message;
 
-const TARGETS: [&str; 12] = [
-    "net::http", "net::session", "storage::cache", "storage::wal", "game::match", "game::lobby", "auth", "scheduler", "assets",
-    "telemetry", "billing", "chat",
+pub(super) const TARGETS: [&str; 20] = [
+    "gateway::http",
+    "gateway::auth",
+    "matchmaking::queue",
+    "matchmaking::rating",
+    "game::session",
+    "game::physics",
+    "game::replication",
+    "storage::writer",
+    "storage::compaction",
+    "render::frame",
+    "render::streaming",
+    "assets::bake",
+    "assets::cache",
+    "telemetry::relay",
+    "scheduler",
+    "tokio::runtime",
+    "hyper::client",
+    "audio::mixer",
+    "ui::menu",
+    "build::steps",
 ];
-/// The level of one in a thousand entries, from 1 (fatal) to 6 (trace).
-const LEVELS: [(u32, i32); 6] = [(1, 1), (15, 2), (70, 3), (600, 4), (900, 5), (1000, 6)];
-const AVERAGE_MESSAGE_BYTES: usize = 160;
 
-/// The columns of an event of a log or of a metric that say where it came from, while they grow.
-#[derive(Default)]
-pub(super) struct Origin {
-    processes: Vec<i32>,
-    blocks: Vec<i32>,
-    block_ids: Vec<String>,
-    insert_times: Vec<i64>,
-    times: Vec<i64>,
+/// Of ten thousand entries, how many have at most the severity of each level, from 1 (fatal) to 6 (trace).
+const LEVELS: [u32; 6] = [4, 120, 600, 6_100, 9_300, 10_000];
+
+#[derive(Debug, Default)]
+pub(super) struct LogRows {
+    origin: Origin,
+    levels: Vec<i32>,
     targets: Vec<i32>,
+    properties: Vec<i32>,
+    messages: StringBuilder,
+    message: String,
 }
 
-impl Origin {
-    /// Events of a window in order of time, each with the process that sent it.
-    pub(super) fn window(
+impl LogRows {
+    pub(super) fn len(&self) -> usize {
+        self.origin.len()
+    }
+
+    pub(super) fn add_window(
         &mut self,
-        window: &Window,
-        events: u64,
-        kind: StreamKind,
-        population: &Population,
+        fleet: &Fleet,
+        counts: &[usize],
+        window: (i64, i64),
+        sending: &mut Sending,
         random: &mut SmallRng,
     ) {
-        let mut times: Vec<i64> =
-            (0..events).map(|_| window.first_event() + random.random_range(0..window.length_nanos())).collect();
-        times.sort_unstable();
-        let mut block_of: Vec<Option<i32>> = vec![None; population.processes().len()];
-        for time in times {
-            let process = population.pick(window, random);
-            let block = *block_of[process].get_or_insert_with(|| {
-                self.block_ids.push(block_id(process, kind, window));
-                self.block_ids.len() as i32 - 1
-            });
-            self.processes.push(process as i32);
-            self.blocks.push(block);
-            self.insert_times.push(window.insert_time());
-            self.times.push(time);
-            // Squaring makes the first targets the loud ones.
-            let share: f64 = random.random();
-            self.targets.push((share * share * TARGETS.len() as f64) as i32);
+        let moments = moments(counts, window, random);
+        let stream = |process: usize| fleet.processes[process].log();
+        self.origin.extend(&moments, fleet.processes.len(), stream, sending);
+        for (_, process) in moments {
+            let drawn = random.random_range(0..10_000);
+            let level = 1 + LEVELS.iter().take_while(|upto| drawn >= **upto).count();
+            self.levels.push(level as i32);
+            self.targets.push(target(process, random));
+            self.properties.push(any_document(random));
+            write_message(&mut self.message, level as u8, random);
+            self.messages.append_value(&self.message);
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.times.len()
-    }
-
-    pub(super) fn columns(self, kind: StreamKind, population: &Population) -> Result<Vec<(&'static str, ArrayRef)>> {
-        let of_process = |values: ArrayRef| dictionary(self.processes.clone(), values);
-        let streams = population.texts(|process| {
-            process.streams.iter().find(|stream| stream.kind == kind).map_or("", |stream| stream.id.as_str())
-        });
-        let rows = self.times.len();
-        Ok(vec![
-            ("process_id", of_process(population.texts(|process| &process.id))?),
-            ("stream_id", of_process(streams)?),
-            ("exe", of_process(population.texts(|process| &process.exe))?),
-            ("username", of_process(population.texts(|process| &process.username))?),
-            ("computer", of_process(population.texts(|process| &process.computer))?),
-            ("process_properties", of_process(population.properties())?),
-            ("block_id", dictionary(self.blocks, Arc::new(StringArray::from(self.block_ids)))?),
-            ("insert_time", time_column(self.insert_times)),
-            ("time", time_column(self.times)),
-            ("target", dictionary(self.targets, Arc::new(StringArray::from(TARGETS.to_vec())))?),
-            ("audience", constant(rows, "default")?),
-        ])
+    /// The rows so far, and the process of each; afterwards there are none.
+    pub(super) fn take(
+        &mut self,
+        schema: SchemaRef,
+        origins: &Origins,
+        targets: &ArrayRef,
+        documents: &ArrayRef,
+    ) -> Result<(RecordBatch, Int32Array)> {
+        let Self {
+            origin,
+            levels,
+            targets: target_keys,
+            properties,
+            mut messages,
+            ..
+        } = std::mem::take(self);
+        let (mut columns, processes) = origin.columns(origins, Role::Log);
+        columns.extend([
+            ("level", Arc::new(Int32Array::from(levels)) as Arc<dyn Array>),
+            ("target", keyed(Int32Array::from(target_keys), targets)),
+            ("properties", keyed(Int32Array::from(properties), documents)),
+            ("msg", Arc::new(messages.finish())),
+        ]);
+        Ok((batch(schema, columns)?, processes))
     }
 }
 
-pub(super) fn time_column(times: Vec<i64>) -> ArrayRef {
-    Arc::new(TimestampNanosecondArray::from(times).with_timezone("+00:00"))
-}
-
-pub(super) fn log_entries(interval: &Interval, population: &Population, random: &mut SmallRng) -> Result<RecordBatch> {
-    let mut origin = Origin::default();
-    for window in &interval.windows {
-        origin.window(window, window.log_entries, StreamKind::Log, population, random);
-    }
-    let rows = origin.len();
-    let texts = Messages::new(random);
-    let mut messages = StringBuilder::with_capacity(rows, rows * AVERAGE_MESSAGE_BYTES);
-    let mut levels = Vec::with_capacity(rows);
-    let mut properties = Vec::with_capacity(rows);
-    let mut message = String::new();
-    for _ in 0..rows {
-        texts.next(&mut message, random);
-        messages.append_value(&message);
-        let at = random.random_range(0..1000);
-        levels.push(LEVELS.iter().find(|(below, _)| at < *below).map_or(4, |(_, level)| *level));
-        properties.push(random.random_range(0..4_i32).saturating_sub(1).max(0));
-    }
-    let values = ["{}", r#"{"zone":"a"}"#, r#"{"zone":"b"}"#].map(jsonb).into_iter().collect::<Result<Vec<_>>>()?;
-    let mut columns = origin.columns(StreamKind::Log, population)?;
-    columns.extend([
-        ("level", Arc::new(Int32Array::from(levels)) as ArrayRef),
-        ("msg", Arc::new(messages.finish())),
-        ("properties", dictionary(properties, Arc::new(BinaryArray::from_iter_values(values)))?),
-    ]);
-    batch(&known("log_entries")?.source_schema(), columns)
+/// Few targets have most of the entries; which ones depends on the process.
+pub(super) fn target(process: i32, random: &mut SmallRng) -> i32 {
+    let skewed = random.random::<f64>().powi(3) * TARGETS.len() as f64;
+    (skewed as i32 + process * 3) % TARGETS.len() as i32
 }

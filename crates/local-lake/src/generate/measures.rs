@@ -1,54 +1,129 @@
-//! Measures: numbers with a name and a unit.
+//! Measures: named values over time.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Float64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, Float64Array, Int32Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use lakepilot_query::Result;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use super::logs::Origin;
-use super::population::{Population, StreamKind, jsonb};
-use super::schedule::Interval;
-use super::{batch, dictionary, known};
+use super::columns::{Names, batch, keyed, texts};
+use super::events::{Origin, Sending, any_document, moments};
+use super::fleet::{Fleet, Origins, Role};
 
-/// Names, units and how large the numbers are.
-const METRICS: [(&str, &str, f64); 6] = [
-    ("cpu_usage", "percent", 100.0),
-    ("memory_used", "bytes", 4e9),
-    ("request_duration", "ms", 250.0),
-    ("queue_depth", "count", 2000.0),
-    ("frame_time", "ms", 33.0),
-    ("connected_players", "count", 12_000.0),
-];
-/// One measure to so many log entries.
-const LOG_ENTRIES_PER_MEASURE: u64 = 4;
+struct Measure {
+    name: &'static str,
+    unit: &'static str,
+    target: &'static str,
+    usual: f64,
+    /// Whether values are whole numbers.
+    is_whole: bool,
+}
 
-pub(super) fn measures(interval: &Interval, population: &Population, random: &mut SmallRng) -> Result<RecordBatch> {
-    let mut origin = Origin::default();
-    for window in &interval.windows {
-        let events = window.log_entries.div_ceil(LOG_ENTRIES_PER_MEASURE);
-        origin.window(window, events, StreamKind::Metrics, population, random);
+const fn measure(name: &'static str, unit: &'static str, target: &'static str, usual: f64, is_whole: bool) -> Measure {
+    Measure {
+        name,
+        unit,
+        target,
+        usual,
+        is_whole,
     }
-    let rows = origin.len();
-    let names: Vec<i32> = (0..rows).map(|_| random.random_range(0..METRICS.len() as i32)).collect();
-    let values: Float64Array = names
-        .iter()
-        .map(|name| {
-            let share: f64 = random.random();
-            Some(METRICS[*name as usize].2 * share * share)
-        })
-        .collect();
-    let texts = |text: fn(&(&'static str, &'static str, f64)) -> &'static str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(METRICS.iter().map(text)))
-    };
-    let mut columns = origin.columns(StreamKind::Metrics, population)?;
-    let none = BinaryArray::from_iter_values([jsonb("{}")?]);
-    columns.extend([
-        ("name", dictionary(names.clone(), texts(|metric| metric.0))?),
-        ("unit", dictionary(names, texts(|metric| metric.1))?),
-        ("value", Arc::new(values) as ArrayRef),
-        ("properties", dictionary(vec![0; rows], Arc::new(none))?),
-    ]);
-    batch(&known("measures")?.source_schema(), columns)
+}
+
+const MEASURES: [Measure; 10] = [
+    measure("cpu_usage", "percent", "system", 37.0, false),
+    measure("used_memory", "bytes", "system", 3.2e9, true),
+    measure("frame_time", "ms", "render::frame", 15.8, false),
+    measure("request_duration", "ms", "gateway::http", 23.0, false),
+    measure("request_count", "count", "gateway::http", 410.0, true),
+    measure("queue_depth", "count", "matchmaking::queue", 64.0, true),
+    measure("players_online", "count", "game::session", 1_850.0, true),
+    measure("bytes_written", "bytes", "storage::writer", 7.4e6, true),
+    measure("cache_hit_ratio", "percent", "assets::cache", 91.0, false),
+    measure("draw_calls", "count", "render::frame", 2_300.0, true),
+];
+
+/// The dictionaries of the columns that tell which measure a row is of.
+#[derive(Debug)]
+pub(super) struct MeasureNames {
+    names: ArrayRef,
+    units: Names,
+    targets: Names,
+}
+
+impl MeasureNames {
+    pub(super) fn new() -> Self {
+        Self {
+            names: texts(MEASURES.iter().map(|measure| measure.name)),
+            units: Names::new(MEASURES.iter().map(|measure| measure.unit)),
+            targets: Names::new(MEASURES.iter().map(|measure| measure.target)),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct MeasureRows {
+    origin: Origin,
+    measures: Vec<i32>,
+    values: Vec<f64>,
+    properties: Vec<i32>,
+}
+
+impl MeasureRows {
+    pub(super) fn len(&self) -> usize {
+        self.origin.len()
+    }
+
+    pub(super) fn add_window(
+        &mut self,
+        fleet: &Fleet,
+        counts: &[usize],
+        window: (i64, i64),
+        sending: &mut Sending,
+        random: &mut SmallRng,
+    ) {
+        let moments = moments(counts, window, random);
+        let stream = |process: usize| fleet.processes[process].metrics();
+        self.origin.extend(&moments, fleet.processes.len(), stream, sending);
+        for _ in moments {
+            let which = random.random_range(0..MEASURES.len());
+            self.measures.push(which as i32);
+            self.values.push(value(&MEASURES[which], random));
+            self.properties.push(any_document(random));
+        }
+    }
+
+    /// The rows so far, and the process of each; afterwards there are none.
+    pub(super) fn take(
+        &mut self,
+        schema: SchemaRef,
+        origins: &Origins,
+        names: &MeasureNames,
+        documents: &ArrayRef,
+    ) -> Result<(RecordBatch, Int32Array)> {
+        let rows = std::mem::take(self);
+        let (mut columns, processes) = rows.origin.columns(origins, Role::Metrics);
+        let measures = Int32Array::from(rows.measures);
+        columns.extend([
+            ("unit", names.units.of(&measures)),
+            ("target", names.targets.of(&measures)),
+            ("name", keyed(measures, &names.names)),
+            ("value", Arc::new(Float64Array::from(rows.values)) as Arc<dyn Array>),
+            ("properties", keyed(Int32Array::from(rows.properties), documents)),
+        ]);
+        Ok((batch(schema, columns)?, processes))
+    }
+}
+
+/// Around what is usual, and one in a hundred far above it; a percentage is one.
+fn value(measure: &Measure, random: &mut SmallRng) -> f64 {
+    let spread = 0.6 + 0.4 * (random.random::<f64>() + random.random::<f64>());
+    let outlier = if random.random_range(0..100) == 0 { 6.0 } else { 1.0 };
+    let value = measure.usual * spread * outlier;
+    match measure {
+        Measure { is_whole: true, .. } => value.round(),
+        Measure { unit: "percent", .. } => value.min(100.0),
+        _ => value,
+    }
 }

@@ -1,46 +1,54 @@
-//! Realistic telemetry, seeded and repeatable: several processes, weeks of partitions, millions of rows in seconds.
+//! Realistic telemetry for a lake: seeded, so that the same options make the same rows.
+//!
+//! Everything follows from a plan (`plan.rs`) that says how many events of each process fall into each window of ten minutes.
+//! A window is made from random numbers of its own, so threads can make ranges of insert time in any order.
 
+mod async_events;
+mod bucket;
+mod columns;
 mod events;
-mod inventory;
+mod fleet;
 mod logs;
 mod measures;
-mod population;
-mod schedule;
+mod plan;
+mod registry;
 mod spans;
 mod text;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc;
+use std::time::Duration;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
-use arrow::datatypes::{Int32Type, SchemaRef};
-use chrono::{DateTime, Utc};
-use lakepilot_query::{Error, ErrorKind, Result, to_rfc3339};
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use lakepilot_query::{Error, ErrorKind, Result, TimeRange, to_rfc3339};
 
-use crate::store::Lake;
-use crate::views::{ViewSet, view_set};
-use population::Population;
-use schedule::{Interval, Schedule};
+use self::bucket::{Files, World};
+use self::fleet::{Fleet, Process};
+use self::plan::{Bucket, Plan};
+use crate::store::{Lake, PartitionFilter};
 
-/// What is generated.
-#[derive(Clone, Debug)]
+const MOST_DAYS: u32 = 1_000;
+const MOST_PROCESSES: u32 = 500;
+const MOST_ROWS: u64 = 100_000_000_000;
+
+/// What to generate.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerateOptions {
-    /// How many log entries there are; measures, spans and events grow with them.
+    /// The number of log entries. There are a quarter as many measures and a quarter as many spans, and async events.
     pub rows: u64,
     /// How many days of telemetry there are, up to `end`.
     pub days: u32,
-    /// How many processes send it.
+    /// How many processes send telemetry.
     pub processes: u32,
-    /// The seed: the same seed and options, `end` included, give the same rows.
+    /// The seed of the random numbers.
     pub seed: u64,
-    /// The end of the telemetry; it is moved back to the hour.
+    /// Up to which insert time there is telemetry; the hour that it is in is left out.
     pub end: DateTime<Utc>,
 }
 
 impl GenerateOptions {
-    /// A million log entries of eight processes over fourteen days, up to a time.
+    /// A million log entries of eight processes in the fourteen days before a time.
     pub fn until(end: DateTime<Utc>) -> Self {
         Self {
             rows: 1_000_000,
@@ -50,183 +58,174 @@ impl GenerateOptions {
             end,
         }
     }
+
+    /// The range of insert time.
+    fn range(&self) -> Result<(DateTime<Utc>, DateTime<Utc>)> {
+        let invalid = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
+        if !(1..=MOST_DAYS).contains(&self.days) {
+            return invalid(format!(
+                "{} days cannot be generated; choose 1 to {MOST_DAYS}",
+                self.days
+            ));
+        }
+        if !(1..=MOST_PROCESSES).contains(&self.processes) {
+            return invalid(format!(
+                "telemetry of {} processes cannot be generated; choose 1 to {MOST_PROCESSES}",
+                self.processes
+            ));
+        }
+        if self.rows > MOST_ROWS {
+            return invalid(format!("{} rows are too many; the most is {MOST_ROWS}", self.rows));
+        }
+        let hour = self.end.duration_trunc(TimeDelta::hours(1)).ok();
+        let begin = hour.and_then(|end| end.checked_sub_signed(TimeDelta::days(i64::from(self.days))));
+        match (begin, hour) {
+            // Before that, hours and days would have to be rounded the other way.
+            (Some(begin), Some(end)) if begin.timestamp() > 0 => Ok((begin, end)),
+            _ => invalid(format!(
+                "telemetry up to {} cannot be generated; choose a time after 1970",
+                to_rfc3339(self.end)
+            )),
+        }
+    }
 }
 
 /// What was generated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerateReport {
-    /// Log entries.
+    /// How many log entries there are.
     pub log_entries: u64,
-    /// Measures.
+    /// How many measures there are.
     pub measures: u64,
-    /// Spans of all thread streams.
+    /// How many spans of threads there are.
     pub thread_spans: u64,
-    /// Async events of all processes.
+    /// How many begins and ends of async operations there are.
     pub async_events: u64,
     /// The processes, the most talkative first.
     pub process_ids: Vec<String>,
-    /// The processes, among those, that have view instances of their own already.
+    /// The processes, among those, whose own instances of view sets are materialised.
     pub materialised_process_ids: Vec<String>,
-    /// The first instant of insert time.
+    /// The begin of the range of insert time.
     pub begin: DateTime<Utc>,
-    /// The end of insert time, which does not belong to it.
+    /// The end of the range of insert time, which does not belong to it.
     pub end: DateTime<Utc>,
 }
 
-const MOST_DAYS: u32 = 3_650;
-const MOST_PROCESSES: u32 = 10_000;
-/// Encoding is what takes the time; more threads than this meet at the disk.
-const MOST_THREADS: usize = 4;
-
-/// Fills a lake with telemetry. `on_progress` is told how many of how many steps are done, from any thread.
+/// Fills a lake with telemetry: processes with streams and blocks, log entries, measures, spans of threads and async
+/// events. Partitions of `global` are a day long, and those since the midnight before last an hour; of a quarter of the
+/// processes there are also the partitions of their own instances.
 ///
-/// Older days become daily partitions, the last two days hourly ones. Half of the processes get view instances of their
-/// own.
+/// The same options make the same rows, ids included. All becomes visible together, but for `log_stats`, which is
+/// materialised in the end. `on_progress` is told how many of how many steps are done.
 ///
 /// # Errors
-/// `InvalidInput` for options out of bounds; `Io` when the lake cannot be written.
+/// `InvalidInput` for options out of range, or when the lake has partitions in the range of insert time; `Io` when the lake
+/// cannot be written.
 pub fn generate(
     lake: &Lake,
     options: &GenerateOptions,
     on_progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<GenerateReport> {
-    check(options)?;
-    let schedule = Schedule::new(options)?;
-    let population = Population::new(options, &schedule)?;
-    let instances = population.materialised();
-    let steps = schedule.intervals().len() + instances.len();
-    let done = AtomicUsize::new(0);
-    let step_done = || on_progress(done.fetch_add(1, Ordering::Relaxed) + 1, steps);
-
-    let counts = Mutex::new([0_u64; 4]);
-    in_parallel(schedule.intervals(), &|interval| {
-        let written = write_interval(lake, options, &population, interval)?;
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for (sum, rows) in counts.iter_mut().zip(written) {
-            *sum += rows;
+    let (begin, end) = options.range()?;
+    refuse_overlap(lake, begin, end)?;
+    let nanos = |time: DateTime<Utc>| time.timestamp_nanos_opt().unwrap_or_default();
+    let windows = Plan::windows(nanos(end) - nanos(begin));
+    let fleet = Fleet::new(options.processes as usize, windows, options.seed);
+    let plan = Plan::new(nanos(begin), nanos(end), options.rows, options.seed, &fleet);
+    let world = World::new(fleet, plan);
+    let buckets = world.plan.buckets.len();
+    let written = write_all(lake, &world, &|done| on_progress(done, 2 * buckets))?;
+    let rows = lake.transaction(|changes| {
+        let mut rows: BTreeMap<&str, u64> = BTreeMap::new();
+        for files in written {
+            for (view_set, added) in files.add(changes)? {
+                *rows.entry(view_set).or_default() += added;
+            }
         }
-        step_done();
-        Ok(())
+        Ok(rows)
     })?;
-    for (view_set, instance) in &instances {
-        lake.ensure_instance(view_set, instance, None)?;
-        step_done();
+    for (number, bucket) in world.plan.buckets.iter().enumerate() {
+        count_log_entries(lake, bucket)?;
+        on_progress(buckets + number + 1, 2 * buckets);
     }
-    let [log_entries, measures, thread_spans, async_events] =
-        counts.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let ids = |materialised: bool| {
-        population
-            .processes()
-            .iter()
-            .filter(|process| !materialised || process.materialised)
-            .map(|process| process.id.clone())
-            .collect()
-    };
+    let rows = |view_set: &str| rows.get(view_set).copied().unwrap_or_default();
+    let ids = |processes: &[Process]| processes.iter().map(|process| process.id.clone()).collect();
     Ok(GenerateReport {
-        log_entries,
-        measures,
-        thread_spans,
-        async_events,
-        process_ids: ids(false),
-        materialised_process_ids: ids(true),
-        begin: schedule.begin(),
-        end: schedule.end(),
+        log_entries: rows("log_entries"),
+        measures: rows("measures"),
+        thread_spans: rows("thread_spans"),
+        async_events: rows("async_events"),
+        process_ids: ids(&world.fleet.processes),
+        materialised_process_ids: ids(&world.fleet.processes[..world.materialised]),
+        begin,
+        end,
     })
 }
 
-fn check(options: &GenerateOptions) -> Result<()> {
-    let refuse = |what: &str| Err(Error::new(ErrorKind::InvalidInput, what.to_owned()));
-    if options.days == 0 || options.days > MOST_DAYS {
-        return refuse("the number of days has to be from 1 to 3650");
+/// A lake has one partition for each instance and insert time.
+fn refuse_overlap(lake: &Lake, begin: DateTime<Utc>, end: DateTime<Utc>) -> Result<()> {
+    let filter = PartitionFilter {
+        insert_range: Some(TimeRange::new(begin, end)?),
+        ..PartitionFilter::default()
+    };
+    let existing = lake.partitions(&filter)?;
+    match existing
+        .iter()
+        .find(|partition| partition.begin_insert_time < end && partition.end_insert_time > begin)
+    {
+        None => Ok(()),
+        Some(partition) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!(
+                "the lake has partitions between {} and {} already, one of them of {}; generate into a new lake, or up to an \
+                 earlier time",
+                to_rfc3339(begin),
+                to_rfc3339(end),
+                partition.view_set_name
+            ),
+        )),
     }
-    if options.processes == 0 || options.processes > MOST_PROCESSES {
-        return refuse("the number of processes has to be from 1 to 10000");
-    }
-    if options.rows > 1_000_000_000 {
-        return refuse("a thousand million log entries are the most that can be generated");
-    }
-    Ok(())
 }
 
-/// Does the work of every item on a few threads; the first error ends it.
-fn in_parallel<T: Sync>(items: &[T], work: &(dyn Fn(&T) -> Result<()> + Sync)) -> Result<()> {
+/// Writes the files of all buckets, as many at a time as there are processors; returns them in order.
+fn write_all(lake: &Lake, world: &World, on_written: &dyn Fn(usize)) -> Result<Vec<Files>> {
+    let buckets = &world.plan.buckets;
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8));
     let next = AtomicUsize::new(0);
-    let failure = Mutex::new(None);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let mut files: Vec<Option<Files>> = buckets.iter().map(|_| None).collect();
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = work(item) {
-                        next.store(items.len(), Ordering::Relaxed);
-                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..threads.min(buckets.len()) {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                while let Some((number, bucket)) = next_of(buckets, next) {
+                    // Nobody receives any more when another thread has failed.
+                    if sender.send((number, world.write(lake, bucket))).is_err() {
+                        return;
                     }
                 }
             });
         }
-    });
-    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        drop(sender);
+        for (done, (number, written)) in receiver.into_iter().enumerate() {
+            files[number] = Some(written?);
+            on_written(done + 1);
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(files.into_iter().flatten().collect())
 }
 
-/// Writes the source rows of an interval, and the partitions of the global instances; returns the rows of the four big
-/// views.
-fn write_interval(
-    lake: &Lake,
-    options: &GenerateOptions,
-    population: &Population,
-    interval: &Interval,
-) -> Result<[u64; 4]> {
-    // A generator for each view of each interval: threads cannot change what is generated.
-    let random = |salt: u64| {
-        let mixed = options.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (interval.index as u64) << 8 ^ salt;
-        SmallRng::seed_from_u64(mixed)
-    };
-    let log = logs::log_entries(interval, population, &mut random(1))?;
-    let measures = measures::measures(interval, population, &mut random(2))?;
-    let spans = spans::thread_spans(interval, population, &mut random(3))?;
-    let events = events::async_events(interval, population, &mut random(4))?;
-    let sources = [
-        ("processes", inventory::processes(interval, population)?),
-        ("streams", inventory::streams(interval, population)?),
-        ("blocks", inventory::blocks(interval, population)?),
-        ("log_entries", log),
-        ("measures", measures),
-        ("thread_spans", spans),
-        ("async_events", events),
-    ];
-    let rows = |index: usize| sources[index].1.num_rows() as u64;
-    let written = [rows(3), rows(4), rows(5), rows(6)];
-    let with_views = sources
-        .iter()
-        .map(|(name, rows)| Ok((known(name)?, std::slice::from_ref(rows))))
-        .collect::<Result<Vec<_>>>()?;
-    lake.append_sources((interval.begin, interval.end), &with_views)?;
-    let step = (interval.end - interval.begin).to_std().unwrap_or_default();
-    for view in ["processes", "streams", "blocks", "log_entries", "measures", "log_stats"] {
-        lake.materialize(view, interval.begin, interval.end, step, &mut |message| {
-            tracing::debug!(%message, "materialised");
-        })?;
-    }
-    tracing::debug!(begin = %to_rfc3339(interval.begin), "generated an interval");
-    Ok(written)
+fn next_of<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    items.get(number).map(|item| (number, item))
 }
 
-fn known(name: &str) -> Result<&'static ViewSet> {
-    view_set(name).ok_or_else(|| Error::new(ErrorKind::Internal, format!("there is no view set {name}")))
-}
-
-/// A dictionary column from keys into values.
-fn dictionary(keys: Vec<i32>, values: ArrayRef) -> Result<ArrayRef> {
-    Ok(std::sync::Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from(keys), values)?))
-}
-
-/// A dictionary column in which every row has the same text.
-fn constant(rows: usize, value: &str) -> Result<ArrayRef> {
-    dictionary(vec![0; rows], std::sync::Arc::new(StringArray::from(vec![value])))
-}
-
-/// The rows as a batch of the source schema of a view.
-fn batch(schema: &SchemaRef, columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
-    let plain = RecordBatch::try_from_iter(columns)?;
-    crate::store::to_schema(&plain, schema)
+fn count_log_entries(lake: &Lake, bucket: &Bucket) -> Result<()> {
+    let (begin, end) = (
+        DateTime::from_timestamp_nanos(bucket.begin),
+        DateTime::from_timestamp_nanos(bucket.end),
+    );
+    let step = Duration::from_nanos(bucket.begin.abs_diff(bucket.end));
+    lake.materialize("log_stats", begin, end, step, &mut |_| ())
 }

@@ -1,162 +1,256 @@
-//! Spans of threads: calls within calls.
+//! Spans of threads: trees of calls, each within its parent.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::datatypes::SchemaRef;
 use lakepilot_query::Result;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use super::logs::time_column;
-use super::population::{Population, StreamKind, jsonb};
-use super::schedule::{Interval, Window};
-use super::{batch, dictionary, known};
+use super::columns::{Names, batch, keyed, texts, times};
+use super::events::{Sending, any_document};
+use super::fleet::Fleet;
+use super::plan::SECOND;
+use crate::generate::plan::Counts;
 
-/// Functions, and the file that each is in.
-pub(super) const FUNCTIONS: [(&str, &str); 8] = [
-    ("tick", "src/server.rs"),
-    ("poll_network", "src/net/mod.rs"),
-    ("decode_packet", "src/net/packet.rs"),
-    ("update_world", "src/world.rs"),
-    ("find_match", "src/match.rs"),
-    ("load_asset", "src/assets.rs"),
-    ("write_journal", "src/storage/wal.rs"),
-    ("encode_reply", "src/net/reply.rs"),
+/// Where in the code a span begins: name, target, file, line.
+pub(super) type Site = (&'static str, &'static str, &'static str, u32);
+
+pub(super) const SITES: [Site; 14] = [
+    ("run_frame", "render::frame", "src/render/frame.rs", 88),
+    ("handle_request", "gateway::http", "src/gateway/http.rs", 141),
+    ("tick", "game::session", "src/game/session.rs", 60),
+    ("cull_scene", "render::frame", "src/render/cull.rs", 35),
+    ("submit_draws", "render::frame", "src/render/draw.rs", 210),
+    ("step_physics", "game::physics", "src/game/physics/step.rs", 19),
+    ("solve_contacts", "game::physics", "src/game/physics/solve.rs", 77),
+    ("replicate", "game::replication", "src/game/replicate.rs", 52),
+    ("authorise", "gateway::auth", "src/gateway/auth.rs", 33),
+    ("query_profile", "storage::reader", "src/storage/read.rs", 104),
+    ("encode_response", "gateway::http", "src/gateway/encode.rs", 12),
+    ("load_asset", "assets::cache", "src/assets/cache.rs", 230),
+    ("decompress", "assets::cache", "src/assets/decompress.rs", 41),
+    ("mix_voices", "audio::mixer", "src/audio/mixer.rs", 95),
 ];
-/// One span to so many log entries.
-const LOG_ENTRIES_PER_SPAN: u64 = 8;
-const DEEPEST: u32 = 4;
-const MILLISECOND: i64 = 1_000_000;
-/// A span of this length begins before its window, whose block it is in because it ends there.
-const CROSSING: i64 = 10_000 * MILLISECOND;
+/// The first sites are where trees begin.
+const ROOTS: usize = 3;
+const DEEPEST: u32 = 12;
+/// Spans of a usual tree.
+const TREE: usize = 12;
 
-#[derive(Clone)]
+/// The dictionaries of the columns that follow from the site.
+#[derive(Debug)]
+pub(super) struct SiteNames {
+    names: Names,
+    targets: Names,
+    files: Names,
+}
+
+impl SiteNames {
+    pub(super) fn new() -> Self {
+        Self {
+            names: Names::new(SITES.iter().map(|site| site.0)),
+            targets: Names::new(SITES.iter().map(|site| site.1)),
+            files: Names::new(SITES.iter().map(|site| site.2)),
+        }
+    }
+
+    pub(super) fn columns(&self, sites: Vec<i32>) -> Vec<(&'static str, ArrayRef)> {
+        let lines: UInt32Array = sites.iter().map(|site| Some(SITES[*site as usize].3)).collect();
+        let hashes: UInt32Array = sites.iter().map(|site| Some(hash(&SITES[*site as usize]))).collect();
+        let sites = Int32Array::from(sites);
+        vec![
+            ("name", self.names.of(&sites)),
+            ("target", self.targets.of(&sites)),
+            ("filename", self.files.of(&sites)),
+            ("line", Arc::new(lines) as Arc<dyn Array>),
+            ("hash", Arc::new(hashes)),
+        ]
+    }
+}
+
+/// FNV-1a of the place in the code.
+fn hash(site: &Site) -> u32 {
+    let bytes = site.0.bytes().chain(site.2.bytes());
+    bytes.fold(0x811C_9DC5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Span {
-    stream: i32,
-    id: i64,
-    parent: i64,
-    depth: u32,
     begin: i64,
     end: i64,
-    function: i32,
-    insert_time: i64,
+    id: i64,
+    /// 0 for a root.
+    parent: i64,
+    depth: u32,
+    site: i32,
+    stream: i32,
 }
 
-pub(super) fn thread_spans(interval: &Interval, population: &Population, random: &mut SmallRng) -> Result<RecordBatch> {
-    let streams: Vec<(usize, &str)> = population
-        .processes()
-        .iter()
-        .enumerate()
-        .flat_map(|(index, process)| {
-            let threads = process.streams.iter().filter(|stream| matches!(stream.kind, StreamKind::Thread(_)));
-            threads.map(move |stream| (index, stream.id.as_str()))
-        })
-        .collect();
-    let mut spans = Vec::new();
-    for window in &interval.windows {
-        let budget = window.log_entries.div_ceil(LOG_ENTRIES_PER_SPAN) / streams.len() as u64 + 1;
-        for (stream, (process, _)) in streams.iter().enumerate() {
-            if population.runs_in(*process, window) {
-                fill(window, stream as i32, budget as usize, &mut spans, random);
+#[derive(Debug, Default)]
+pub(super) struct SpanRows {
+    spans: Vec<Span>,
+    insert_times: Vec<i64>,
+    properties: Vec<i32>,
+}
+
+/// Who makes the spans of one thread in one window.
+struct Thread<'a> {
+    stream: i32,
+    next_id: &'a mut i64,
+    random: &'a mut SmallRng,
+    spans: &'a mut Vec<Span>,
+}
+
+impl SpanRows {
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub(super) fn add_window(
+        &mut self,
+        fleet: &Fleet,
+        counts: &Counts,
+        window: (i64, i64),
+        first_id: i64,
+        sending: &mut Sending,
+        random: &mut SmallRng,
+    ) {
+        let first = self.spans.len();
+        let mut next_id = first_id;
+        for (number, process) in fleet.processes.iter().enumerate() {
+            for (place, stream) in process.threads.clone().enumerate() {
+                let (spans, _) = counts.of_thread(number, place, process.threads.len());
+                let mut thread = Thread {
+                    stream: stream as i32,
+                    next_id: &mut next_id,
+                    random,
+                    spans: &mut self.spans,
+                };
+                thread.fill(window, spans);
             }
         }
-    }
-    spans.sort_by_key(|span| (span.begin, span.depth, span.id));
-    let ids = streams.iter().map(|(_, id)| *id);
-    encode(&spans, Arc::new(StringArray::from_iter_values(ids)))
-}
-
-/// Fills a window of a stream with top-level calls, one after the other, and the calls within them.
-fn fill(window: &Window, stream: i32, budget: usize, spans: &mut Vec<Span>, random: &mut SmallRng) {
-    let first = spans.len();
-    // Unique within the stream: windows have room for a million spans each.
-    let mut next_id = (window.index as i64) * 1_000_000 + 1;
-    let mut at = window.first_event();
-    if window.index > 0 && random.random_range(0..8) == 0 {
-        at -= CROSSING / 2;
-    }
-    let slot = window.length_nanos() / (budget as i64).max(1);
-    let top = Span {
-        stream,
-        id: 0,
-        parent: 0,
-        depth: 0,
-        begin: 0,
-        end: 0,
-        function: 0,
-        insert_time: window.insert_time(),
-    };
-    while spans.len() - first < budget {
-        let left = budget - (spans.len() - first);
-        let length = if at < window.first_event() { CROSSING } else { random.random_range(MILLISECOND..40 * MILLISECOND) };
-        let span = Span {
-            id: next_id,
-            begin: at,
-            end: at + length,
-            ..top.clone()
-        };
-        next_id += 1;
-        spans.push(span.clone());
-        nest(&span, left - 1, &mut next_id, spans, random);
-        at = span.end + random.random_range(0..slot.max(1));
-        if at + 40 * MILLISECOND > window.first_event() + window.length_nanos() {
-            break;
+        self.spans[first..].sort_unstable_by_key(|span| (span.begin, span.id));
+        for span in &self.spans[first..] {
+            let stream = span.stream as usize;
+            sending.add(stream, span.begin, span.end);
+            self.insert_times.push(sending.insert_times[stream]);
+            self.properties.push(any_document(random));
         }
     }
+
+    /// The rows so far, and the stream of each; afterwards there are none.
+    pub(super) fn take(
+        &mut self,
+        schema: SchemaRef,
+        sites: &SiteNames,
+        streams: &ArrayRef,
+        documents: &ArrayRef,
+    ) -> Result<(RecordBatch, Int32Array)> {
+        let rows = std::mem::take(self);
+        let of = |value: fn(&Span) -> i64| rows.spans.iter().map(value).collect::<Vec<_>>();
+        let numbers = |value| -> ArrayRef { Arc::new(Int64Array::from(of(value))) };
+        let stream_keys = Int32Array::from_iter_values(rows.spans.iter().map(|span| span.stream));
+        let depths = UInt32Array::from_iter_values(rows.spans.iter().map(|span| span.depth));
+        let mut columns = sites.columns(rows.spans.iter().map(|span| span.site).collect());
+        columns.extend([
+            ("id", numbers(|span| span.id)),
+            ("parent", numbers(|span| span.parent)),
+            ("duration", numbers(|span| span.end - span.begin)),
+            ("depth", Arc::new(depths)),
+            ("begin", times(of(|span| span.begin))),
+            ("end", times(of(|span| span.end))),
+            ("insert_time", times(rows.insert_times.clone())),
+            ("stream_id", keyed(stream_keys.clone(), streams)),
+            (
+                "properties",
+                keyed(Int32Array::from(rows.properties.clone()), documents),
+            ),
+        ]);
+        Ok((batch(schema, columns)?, stream_keys))
+    }
 }
 
-/// Calls within a call: shorter than it, and one after the other.
-fn nest(parent: &Span, budget: usize, next_id: &mut i64, spans: &mut Vec<Span>, random: &mut SmallRng) {
-    let first = spans.len();
-    let mut at = parent.begin;
-    let calls = random.random_range(0..4);
-    for _ in 0..calls {
-        let room = parent.end - at;
-        if parent.depth + 1 >= DEEPEST || spans.len() - first >= budget || room < 4_000 {
+impl Thread<'_> {
+    /// So many spans in a window. The first second is left to the last tree of the window before, which may end in it; a
+    /// window begins two seconds before an hour may, so the first tree, which lasts longer, reaches over that edge.
+    fn fill(&mut self, (begin, end): (i64, i64), spans: usize) {
+        if spans == 0 {
             return;
         }
-        let begin = at + random.random_range(0..room / 4);
-        let end = begin + random.random_range(1_000..(parent.end - begin) / 2);
-        let call = Span {
-            id: *next_id,
-            parent: parent.id,
-            depth: parent.depth + 1,
+        let trees = spans.div_ceil(TREE);
+        let first_end = begin + self.random.random_range(SECOND * 21 / 10..SECOND * 4);
+        self.tree(begin + SECOND, first_end, size(spans, trees, 0));
+        let (from, trees_left) = (begin + 5 * SECOND, trees as i64 - 1);
+        for tree in 0..trees_left {
+            let slot = (end - from) / trees_left;
+            let slot_begin = from + tree * slot;
+            let root_begin = slot_begin + self.random.random_range(0..slot / 8);
+            let longest = (slot / 2).min(4 * SECOND);
+            // The shorter, the more frequent.
+            let length = (longest as f64 * self.random.random::<f64>().powi(4)) as i64;
+            let is_last = tree + 1 == trees_left;
+            let root_end = if is_last {
+                end + self.random.random_range(0..SECOND * 9 / 10)
+            } else {
+                root_begin + length.max(longest / 1_000)
+            };
+            self.tree(root_begin, root_end, size(spans, trees, tree as usize + 1));
+        }
+    }
+
+    fn tree(&mut self, begin: i64, end: i64, size: usize) {
+        let root = self.add(begin, end, 0, 0, true);
+        self.children(&root, size - 1);
+    }
+
+    /// So many spans below a parent: side by side, and each with spans below it.
+    fn children(&mut self, parent: &Span, below: usize) {
+        if below == 0 {
+            return;
+        }
+        let beside = if parent.depth + 1 >= DEEPEST {
+            below
+        } else {
+            self.random.random_range(1..=below.min(4))
+        };
+        let slot = (parent.end - parent.begin) / beside as i64;
+        for place in 0..beside {
+            let share = below / beside + usize::from(place < below % beside);
+            let slot_begin = parent.begin + place as i64 * slot;
+            let begin = slot_begin + self.random.random_range(0..=slot / 4);
+            let end = begin + self.random.random_range(slot / 4..=slot / 2);
+            let child = self.add(begin, end, parent.id, parent.depth + 1, false);
+            self.children(&child, share - 1);
+        }
+    }
+
+    fn add(&mut self, begin: i64, end: i64, parent: i64, depth: u32, is_root: bool) -> Span {
+        let sites = if is_root { 0..ROOTS } else { ROOTS..SITES.len() };
+        let span = Span {
             begin,
             end,
-            function: random.random_range(1..FUNCTIONS.len() as i32),
-            ..parent.clone()
+            id: *self.next_id,
+            parent,
+            depth,
+            site: self.random.random_range(sites) as i32,
+            stream: self.stream,
         };
-        *next_id += 1;
-        spans.push(call.clone());
-        let left = budget.saturating_sub(spans.len() - first);
-        nest(&call, left, next_id, spans, random);
-        at = end;
+        *self.next_id += 1;
+        self.spans.push(span);
+        span
     }
 }
 
-fn encode(spans: &[Span], streams: ArrayRef) -> Result<RecordBatch> {
-    let functions: Vec<i32> = spans.iter().map(|span| span.function).collect();
-    let names: ArrayRef = Arc::new(StringArray::from_iter_values(FUNCTIONS.map(|(name, _)| name)));
-    let files: ArrayRef = Arc::new(StringArray::from_iter_values(FUNCTIONS.map(|(_, file)| file)));
-    let targets: ArrayRef = Arc::new(StringArray::from_iter_values(FUNCTIONS.map(|(name, _)| format!("engine::{name}"))));
-    let integers = |value: fn(&Span) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(spans.iter().map(value))) };
-    let numbers = |value: fn(&Span) -> u32| -> ArrayRef { Arc::new(UInt32Array::from_iter_values(spans.iter().map(value))) };
-    let none = BinaryArray::from_iter_values([jsonb("{}")?]);
-    let columns = vec![
-        ("stream_id", dictionary(spans.iter().map(|span| span.stream).collect(), streams)?),
-        ("insert_time", time_column(spans.iter().map(|span| span.insert_time).collect())),
-        ("id", integers(|span| span.id)),
-        ("parent", integers(|span| span.parent)),
-        ("depth", numbers(|span| span.depth)),
-        ("hash", numbers(|span| (span.function as u32 + 1).wrapping_mul(0x9E37_79B9))),
-        ("begin", time_column(spans.iter().map(|span| span.begin).collect())),
-        ("end", time_column(spans.iter().map(|span| span.end).collect())),
-        ("duration", integers(|span| span.end - span.begin)),
-        ("name", dictionary(functions.clone(), names)?),
-        ("target", dictionary(functions.clone(), targets)?),
-        ("filename", dictionary(functions, files)?),
-        ("line", numbers(|span| 20 + span.function as u32 * 13)),
-        ("properties", dictionary(vec![0; spans.len()], Arc::new(none))?),
-    ];
-    batch(&known("thread_spans")?.source_schema(), columns)
+/// The spans of one of several trees that share them out.
+fn size(spans: usize, trees: usize, tree: usize) -> usize {
+    spans / trees + usize::from(tree < spans % trees)
+}
+
+/// The ids of all streams, of which a key is the number.
+pub(super) fn stream_ids(fleet: &Fleet) -> ArrayRef {
+    texts(fleet.streams.iter().map(|stream| &stream.id))
 }

@@ -240,13 +240,16 @@ impl<'a> Changes<'a> {
 
     /// Remembers which processes or streams there are, so that an instance of an unknown one is refused.
     fn add_keys(&self, key_column: &str, keys: &BTreeSet<String>) -> Result<()> {
-        for key in keys {
-            self.transaction
-                .prepare_cached("INSERT OR IGNORE INTO instance_keys VALUES (?, ?)")
-                .and_then(|mut statement| statement.execute((key_column, key)))
-                .map_err(|error| catalogue::catalogue_error("add a name to the catalogue", error))?;
-        }
-        Ok(())
+        keys.iter().try_for_each(|key| self.add_key(key_column, key))
+    }
+
+    /// Remembers a process or a stream.
+    pub(crate) fn add_key(&self, key_column: &str, key: &str) -> Result<()> {
+        self.transaction
+            .prepare_cached("INSERT OR IGNORE INTO instance_keys VALUES (?, ?)")
+            .and_then(|mut statement| statement.execute((key_column, key)))
+            .map(drop)
+            .map_err(|error| catalogue::catalogue_error("add a name to the catalogue", error))
     }
 
     /// Remembers that the rows of an instance in a segment become a partition, or that there are none; `false` when that

@@ -22,7 +22,6 @@ use crate::views::ViewSet;
 
 pub use changes::Changes;
 pub use record::{InstanceInfo, PartitionFilter, PartitionRecord};
-pub(crate) use source::to_schema;
 pub(crate) use staged::{PreparedSegment, StagedFile, StagedWriter};
 
 const CATALOGUE: &str = "catalogue.sqlite";
