@@ -1,2 +1,84 @@
-//! stub
-fn main() {}
+//! `lakepilot`: query and look after a telemetry lake behind Arrow Flight SQL.
+//!
+//! The program is thin: it reads the command line, joins the crates, and prints. Data goes to standard output, everything
+//! else to standard error; [`exit`] alone decides exit codes.
+
+mod args;
+mod commands;
+mod context;
+mod exit;
+mod messages;
+mod output;
+mod progress;
+mod retirement;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lakepilot_query::{Error, ErrorKind, Result};
+
+use crate::args::Cli;
+use crate::context::Context;
+use crate::exit::Outcome;
+
+/// DataFusion plans deep queries recursively; the default of two megabytes is less than it likes.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_tracing(cli.global.verbose);
+    let context = Context::new(cli.global);
+    let code = match run(cli.command, &context) {
+        Ok(outcome) => outcome.exit_code(),
+        Err(error) if exit::is_broken_pipe(&error) => 0,
+        Err(error) => {
+            context.messages.error(exit::describe(&error));
+            exit::exit_code(&error)
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(command: args::Command, context: &Context) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|error| Error::from(error).context("cannot start the runtime"))?;
+    let outcome = runtime.block_on(async {
+        // A server handles its own signals, so that it can finish what is in flight.
+        if command.handles_interrupts() {
+            return commands::dispatch(command, context).await;
+        }
+        tokio::select! {
+            outcome = commands::dispatch(command, context) => outcome,
+            signal = tokio::signal::ctrl_c() => {
+                signal?;
+                Err(Error::new(ErrorKind::Cancelled, "interrupted"))
+            }
+        }
+    });
+    // Dropping the futures has called the queries off; give the connection's tasks a moment to say so.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    outcome
+}
+
+fn start_tracing(verbose: u8) {
+    let level = match verbose {
+        0 => "off",
+        1 => {
+            "lakepilot=info,lakepilot_flight_client=info,lakepilot_local_lake=info,lakepilot_execution=info,lakepilot_admin=info,warn"
+        }
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = std::env::var("LAKEPILOT_LOG").unwrap_or_else(|_| level.to_owned());
+    if filter == "off" {
+        return;
+    }
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .init();
+}

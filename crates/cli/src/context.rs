@@ -1,0 +1,154 @@
+//! What every command works with: the service behind `--url`, the time range, and where to tell things.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::Utc;
+use lakepilot_flight_client::{ClientConfig, FlightClient};
+use lakepilot_query::{Error, ErrorKind, Query, QueryService, Result, TimeRange, parse_time};
+
+use crate::args::{GlobalArgs, SqlArgs};
+use crate::messages::Messages;
+
+pub(crate) struct Context {
+    pub(crate) messages: Messages,
+    global: GlobalArgs,
+}
+
+impl Context {
+    pub(crate) fn new(global: GlobalArgs) -> Self {
+        Self {
+            messages: Messages::new(global.quiet, global.color),
+            global,
+        }
+    }
+
+    /// The file of `--token-file`.
+    #[cfg(feature = "lake")]
+    pub(crate) fn token_file(&self) -> Option<&Path> {
+        self.global.token_file.as_deref()
+    }
+
+    /// The text of `--end`.
+    #[cfg(feature = "lake")]
+    pub(crate) fn end(&self) -> Option<&str> {
+        self.global.end.as_deref()
+    }
+
+    /// The URL of the server, or of the embedded lake.
+    pub(crate) fn url(&self) -> &str {
+        &self.global.url
+    }
+
+    /// The service behind `--url`.
+    pub(crate) async fn service(&self) -> Result<Arc<dyn QueryService>> {
+        match self.url().strip_prefix("lake:") {
+            Some(dir) => embedded(Path::new(dir)).await,
+            None => Ok(Arc::new(self.flight_client().await?)),
+        }
+    }
+
+    async fn flight_client(&self) -> Result<FlightClient> {
+        let mut config = ClientConfig::new(self.url())?;
+        for header in &self.global.headers {
+            let (name, value) = header.split_once('=').ok_or_else(|| {
+                // The text may be a secret: it is not repeated.
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    "a --header has no '=': write it as KEY=VALUE, such as x-tenant-id=production",
+                )
+            })?;
+            config = config.with_header(name.trim(), value)?;
+        }
+        if let Some(path) = &self.global.token_file {
+            config = config.with_bearer_token(read_token(path)?)?;
+        }
+        if let Some(path) = &self.global.ca_cert {
+            config = config.with_ca_certificate(read_file(path, "certificate")?)?;
+        }
+        FlightClient::connect(config).await
+    }
+
+    /// The time range of `--begin` and `--end`; `--end` alone has no begin to go with, and is refused.
+    pub(crate) fn time_range(&self) -> Result<Option<TimeRange>> {
+        let now = Utc::now();
+        let parse = |text: &str, option: &str| parse_time(text, now).map_err(|error| error.context(option));
+        match (&self.global.begin, &self.global.end) {
+            (None, None) => Ok(None),
+            (Some(begin), None) => Ok(Some(TimeRange::new(parse(begin, "--begin")?, now)?)),
+            (Some(begin), Some(end)) => Ok(Some(TimeRange::new(parse(begin, "--begin")?, parse(end, "--end")?)?)),
+            (None, Some(_)) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "--end needs --begin: the service ignores a range with one end",
+            )),
+        }
+    }
+
+    /// The time range, for a command that cannot do without.
+    pub(crate) fn required_time_range(&self) -> Result<TimeRange> {
+        self.time_range()?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "--begin and --end are needed: they are the range of insert time that is meant",
+            )
+        })
+    }
+
+    /// The SQL text of the arguments.
+    pub(crate) fn sql(&self, args: &SqlArgs) -> Result<String> {
+        match (&args.sql, &args.file) {
+            (Some(sql), _) if sql == "-" => std::io::read_to_string(std::io::stdin())
+                .map_err(|error| Error::from(error).context("cannot read the SQL from standard input")),
+            (Some(sql), _) => Ok(sql.clone()),
+            (None, Some(path)) => std::fs::read_to_string(path)
+                .map_err(|error| Error::from(error).context(format!("cannot read the SQL file {}", path.display()))),
+            (None, None) => Err(Error::new(ErrorKind::InvalidInput, "give the SQL text, or --file")),
+        }
+    }
+
+    /// The query of the arguments, with the time range.
+    pub(crate) fn query(&self, args: &SqlArgs) -> Result<Query> {
+        Ok(Query::new(self.sql(args)?)?.with_time_range(self.time_range()?))
+    }
+}
+
+#[cfg(feature = "lake")]
+async fn embedded(dir: &Path) -> Result<Arc<dyn QueryService>> {
+    let dir = dir.to_owned();
+    crate::commands::blocking(move || {
+        let lake = lakepilot_local_lake::Lake::open(&dir)?;
+        Ok(Arc::new(lakepilot_local_lake::LakeService::new(lake)?) as Arc<dyn QueryService>)
+    })
+    .await
+}
+
+#[cfg(not(feature = "lake"))]
+async fn embedded(_dir: &Path) -> Result<Arc<dyn QueryService>> {
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "this lakepilot was built without the embedded lake: use grpc://HOST:PORT, or build it with --features lake",
+    ))
+}
+
+pub(crate) fn read_file(path: &Path, what: &str) -> Result<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| Error::from(error).context(format!("cannot read the {what} file {}", path.display())))
+}
+
+/// The token in a file, without the line break that editors add.
+pub(crate) fn read_token(path: &Path) -> Result<String> {
+    let text = String::from_utf8(read_file(path, "token")?).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidInput,
+            format!("the token file {} is not text", path.display()),
+        )
+    })?;
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("the token file {} is empty", path.display()),
+        ));
+    }
+    Ok(token.to_owned())
+}

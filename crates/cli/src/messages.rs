@@ -1,0 +1,86 @@
+//! What the program tells a person on standard error, beside the data on standard output.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use lakepilot_query::{Error, ErrorKind, Result};
+
+use crate::args::ColorChoice;
+use crate::terminal;
+
+/// Tells things on standard error, or keeps quiet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Messages {
+    quiet: bool,
+    colored: bool,
+}
+
+impl Messages {
+    pub(crate) fn new(quiet: bool, color: ColorChoice) -> Self {
+        Self {
+            quiet,
+            colored: terminal::colored(color, &io::stderr()),
+        }
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// A line for information, not printed with `--quiet`.
+    pub(crate) fn tell(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.line(text.as_ref());
+        }
+    }
+
+    /// A heading above a step, not printed with `--quiet`.
+    pub(crate) fn heading(&self, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        if self.colored {
+            self.tell(format!("\n\x1b[1m{text}\x1b[0m"));
+        } else {
+            self.tell(format!("\n{text}"));
+        }
+    }
+
+    /// A warning, printed even with `--quiet`.
+    pub(crate) fn warn(&self, text: impl AsRef<str>) {
+        self.labelled("warning", "33", text.as_ref());
+    }
+
+    /// An error, printed even with `--quiet`.
+    pub(crate) fn error(&self, text: impl AsRef<str>) {
+        self.labelled("error", "31", text.as_ref());
+    }
+
+    /// Asks for a yes on the terminal.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is nobody to ask: standard input is not a terminal.
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
+        if !io::stdin().is_terminal() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "there is nobody to ask (standard input is not a terminal): add --yes to go on, or --dry-run to see the plan",
+            ));
+        }
+        let mut stderr = io::stderr().lock();
+        write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    fn labelled(&self, label: &str, color: &str, text: &str) {
+        if self.colored {
+            self.line(&format!("\x1b[1;{color}m{label}:\x1b[0m {text}"));
+        } else {
+            self.line(&format!("{label}: {text}"));
+        }
+    }
+
+    /// Standard error may be closed; then there is nobody to tell, and that is no reason to fail.
+    fn line(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}

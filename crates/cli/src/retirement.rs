@@ -1,0 +1,149 @@
+//! Plans and reports of retirements as a person reads them.
+
+use lakepilot_admin::{Event, RetirementPlan, RetirementReport};
+
+use crate::messages::Messages;
+use crate::output::{Heading, printable, table, text};
+
+/// What would be retired, an instance a line, and the sums.
+pub(crate) fn describe_plan(plan: &RetirementPlan, width: Option<usize>) -> String {
+    let totals = plan.totals();
+    if totals.partitions == 0 {
+        let mut told = "nothing to retire\n".to_owned();
+        if totals.straddling > 0 {
+            told.push_str(&format!(
+                "{} on the edge of the range and stay\n",
+                verb(totals.straddling, "lies", "lie")
+            ));
+        }
+        return told;
+    }
+    let headings = [
+        Heading::text("view set"),
+        Heading::text("instance"),
+        Heading::number("partitions"),
+        Heading::number("rows"),
+        Heading::number("bytes"),
+        Heading::number("staying"),
+        Heading::text("insert time"),
+    ];
+    let rows: Vec<Vec<String>> = plan
+        .instances()
+        .iter()
+        .map(|instance| {
+            vec![
+                instance.instance().view_set_name.clone(),
+                instance.instance().view_instance_id.clone(),
+                text::count(instance.partitions().len() as u64),
+                text::count(instance.rows()),
+                text::bytes(instance.file_size_bytes() as f64),
+                text::count((instance.straddling().len() + instance.inseparable().len()) as u64),
+                text::range(instance.insert_range()),
+            ]
+        })
+        .collect();
+    let mut told = format!("to retire:\n{}", table(&headings, &rows, width));
+    told.push_str(&format!(
+        "in all {} of {}, {}, {}",
+        text::counted(totals.partitions, "partition"),
+        text::counted(totals.instances, "instance"),
+        text::counted(totals.rows, "row"),
+        text::bytes(totals.file_size_bytes as f64),
+    ));
+    if totals.straddling > 0 {
+        told.push_str(&format!(
+            "; {} on the edge and stay",
+            verb(totals.straddling, "lies", "lie")
+        ));
+    }
+    if totals.inseparable > 0 {
+        told.push_str(&format!(
+            "; {} among others that are to stay, and cannot be retired alone",
+            verb(totals.inseparable, "lies", "lie")
+        ));
+    }
+    told.push('\n');
+    told
+}
+
+fn verb(count: u64, one: &str, many: &str) -> String {
+    format!(
+        "{} {}",
+        text::counted(count, "partition"),
+        if count == 1 { one } else { many }
+    )
+}
+
+/// What came of it, as seen by listing again.
+pub(crate) fn describe_report(report: &RetirementReport, width: Option<usize>) -> String {
+    let headings = [
+        Heading::text("view set"),
+        Heading::text("instance"),
+        Heading::number("retired"),
+        Heading::number("remaining"),
+        Heading::number("unknown"),
+        Heading::number("already gone"),
+    ];
+    let rows: Vec<Vec<String>> = report
+        .instances()
+        .iter()
+        .map(|instance| {
+            let counts = instance.counts();
+            vec![
+                instance.instance().view_set_name.clone(),
+                instance.instance().view_instance_id.clone(),
+                text::count(counts.retired),
+                text::count(counts.remaining),
+                text::count(counts.unknown),
+                text::count(counts.already_gone),
+            ]
+        })
+        .collect();
+    let counts = report.counts();
+    let mut told = table(&headings, &rows, width);
+    told.push_str(&format!(
+        "seen by listing again: {} retired, {} remaining, {} unknown, {} already gone\n",
+        text::counted(counts.retired, "partition"),
+        counts.remaining,
+        counts.unknown,
+        counts.already_gone,
+    ));
+    for instance in report.instances() {
+        for failure in instance.failures() {
+            told.push_str(&format!(
+                "failed: {}: {}\n",
+                instance.instance(),
+                printable(failure.message())
+            ));
+        }
+    }
+    if let Some(failure) = report.unverified() {
+        told.push_str(&format!("could not list again: {}\n", printable(failure.message())));
+    }
+    if counts.unplanned > 0 {
+        told.push_str(&format!(
+            "{} not planned and gone as well: somebody else retired or merged them\n",
+            verb(counts.unplanned, "was", "were")
+        ));
+    }
+    if !report.is_complete() {
+        told.push_str("not everything is gone: run the command again, and see the server's log for what failed\n");
+    }
+    told
+}
+
+/// Tells what happens while a plan is applied.
+pub(crate) fn observer(messages: Messages) -> impl Fn(&Event) + Send + Sync {
+    move |event: &Event| match event {
+        Event::Message { instance, message } => {
+            tracing::info!(%instance, message = %printable(&message.message), "the server says");
+        }
+        Event::InstanceDone {
+            instance,
+            error: Some(error),
+            ..
+        } => messages.warn(format!("{instance}: {}", printable(error))),
+        Event::Verifying => messages.tell("listing again to see what is gone"),
+        _ => {}
+    }
+}

@@ -1,0 +1,10 @@
+//! The program as a person and a script meet it: real processes, real servers on loopback ports.
+
+#![cfg(feature = "lake")]
+
+mod bad_input;
+mod checks;
+mod harness;
+mod partitions;
+mod rows;
+mod serve;
