@@ -1,5 +1,6 @@
 //! The executor: a query in batches of a size, handed to a sink one after the other.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::options::ExecutionOptions;
 use crate::progress::{EventSender, ProgressEvent, ProgressObserver};
 use crate::sink::BatchSink;
 use crate::size::{Meter, batch_bytes};
-use crate::slices::{SliceRun, Slicing, run_slices};
+use crate::slices::{Gauge, SliceRun, Slicing, run_slices};
 use crate::source::Source;
 use crate::statistics::{Recorder, Statistics};
 
@@ -25,11 +26,11 @@ pub struct BatchedExecutor {
 }
 
 /// What is asked in one run.
-struct Run<'a> {
-    query: &'a Query,
-    slicing: Option<&'a Slicing>,
-    retries: Retries,
-    events: EventSender,
+pub(crate) struct Run<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) slicing: Option<&'a Slicing>,
+    pub(crate) retries: Retries,
+    pub(crate) events: EventSender,
 }
 
 impl BatchedExecutor {
@@ -90,17 +91,7 @@ impl BatchedExecutor {
         sink: &mut dyn BatchSink,
         observer: &dyn ProgressObserver,
     ) -> Result<Statistics> {
-        let driving = self
-            .options
-            .timeouts
-            .limit_whole(self.drive(query, slicing, sink, observer));
-        let outcome = tokio::select! {
-            biased;
-            () = self.options.cancellation.cancelled() => {
-                Err(Error::new(ErrorKind::Cancelled, "the run was called off"))
-            }
-            outcome = driving => outcome,
-        };
+        let outcome = self.within_limits(self.drive(query, slicing, sink, observer)).await;
         match outcome {
             Ok(statistics) => {
                 observer.on_event(&ProgressEvent::Finished(Box::new(statistics.clone())));
@@ -116,6 +107,32 @@ impl BatchedExecutor {
         }
     }
 
+    /// The outcome of the work, unless the token or the limit on the whole ends it before.
+    pub(crate) async fn within_limits<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.options.cancellation.cancelled() => {
+                Err(Error::new(ErrorKind::Cancelled, "the run was called off"))
+            }
+            outcome = self.options.timeouts.limit_whole(work) => outcome,
+        }
+    }
+
+    /// An executor for one of so many runs at the same time, which share the budget and are observed together.
+    pub(crate) fn for_one_of(&self, runs: usize) -> Self {
+        let budget = self.options.memory_budget_bytes.map(|bytes| bytes / runs);
+        Self {
+            service: Arc::clone(&self.service),
+            options: self.options.clone().with_memory_budget(budget),
+            estimator: None,
+        }
+    }
+
+    /// The retries of one run.
+    pub(crate) fn retries(&self) -> Retries {
+        Retries::new(self.options.retry)
+    }
+
     /// Works, and passes on what happens elsewhere: in the tasks of slices, and between two attempts.
     async fn drive(
         &self,
@@ -124,11 +141,12 @@ impl BatchedExecutor {
         sink: &mut dyn BatchSink,
         observer: &dyn ProgressObserver,
     ) -> Result<Statistics> {
+        let start = Instant::now();
         let (events, mut arriving) = EventSender::channel();
         let run = Run {
             query,
             slicing,
-            retries: Retries::new(self.options.retry),
+            retries: self.retries(),
             events,
         };
         let working = self.work(&run, sink, observer);
@@ -143,18 +161,24 @@ impl BatchedExecutor {
         while let Ok(event) = arriving.try_recv() {
             observer.on_event(&event);
         }
-        outcome
+        let (recorder, estimate) = outcome?;
+        let mut statistics = recorder.finish(start.elapsed(), estimate);
+        statistics.slices = slicing.map_or(1, |slicing| slicing.slices().len() as u64);
+        statistics.retries = u64::from(run.retries.count());
+        Ok(statistics)
     }
 
-    async fn work(
+    /// Hands all rows to the sink and finishes it; an error leaves it to the caller to abort it.
+    pub(crate) async fn work(
         &self,
         run: &Run<'_>,
         sink: &mut dyn BatchSink,
         observer: &dyn ProgressObserver,
-    ) -> Result<Statistics> {
+    ) -> Result<(Recorder, Option<Estimate>)> {
         let start = Instant::now();
         let mut recorder = Recorder::new();
-        let stream = self.open(run).await?;
+        let queued = Arc::new(Gauge::default());
+        let stream = self.open(run, &queued).await?;
         let schema = stream.schema();
         recorder.planned(start.elapsed());
         observer.on_event(&ProgressEvent::Started {
@@ -183,15 +207,13 @@ impl BatchedExecutor {
             }
         }
         let summary = sink.finish().await?;
-        let mut statistics = recorder.finish(start.elapsed(), estimate);
-        statistics.bytes_written = summary.bytes_written;
-        statistics.slices = run.slicing.map_or(1, |slicing| slicing.slices().len() as u64);
-        statistics.retries = u64::from(run.retries.count());
-        Ok(statistics)
+        recorder.wrote(summary.bytes_written);
+        recorder.queued(queued.most());
+        Ok((recorder, estimate))
     }
 
     /// The rows of the query, whole or of all its slices.
-    async fn open(&self, run: &Run<'_>) -> Result<RecordBatchStream> {
+    async fn open(&self, run: &Run<'_>, queued: &Arc<Gauge>) -> Result<RecordBatchStream> {
         let attempts = DeadlineService::new(Arc::clone(&self.service), self.options.timeouts.of_an_attempt());
         let Some(slicing) = run.slicing else {
             let events = run.events.clone();
@@ -210,11 +232,12 @@ impl BatchedExecutor {
             budget_bytes: self.options.slice_budget_bytes(),
             retries: run.retries.clone(),
             events: run.events.clone(),
+            queued: Arc::clone(queued),
         };
         run_slices(slices, run.query, slicing).await
     }
 
-    async fn estimate(&self, query: &Query, observer: &dyn ProgressObserver) -> Option<Estimate> {
+    pub(crate) async fn estimate(&self, query: &Query, observer: &dyn ProgressObserver) -> Option<Estimate> {
         let estimator = self.estimator.as_ref()?;
         let reason = match estimator.estimate(query).await {
             Ok(Some(estimate)) => {

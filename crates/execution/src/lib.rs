@@ -13,6 +13,9 @@
 //! slice that failed because the server was not there is asked again ([`RetryPolicy`]); limits of time ([`Timeouts`]) end
 //! what hangs.
 //!
+//! Into a directory ([`BatchedExecutor::execute_into_directory`]), every slice is a file, and a run that was killed is
+//! taken up where it ended; [`verify_parts`] checks one that is done.
+//!
 //! The crate knows no transport: the service may be remote, embedded or a mock. It does not know what a query means either;
 //! whoever does passes that in, such as the view instance of a [`PartitionEstimator`].
 //!
@@ -67,6 +70,7 @@ mod estimate;
 mod executor;
 mod faults;
 mod options;
+mod parts;
 mod progress;
 mod rebatch;
 mod sink;
@@ -82,6 +86,7 @@ pub use estimate::{CountEstimator, Estimate, EstimateBasis, PartitionEstimator, 
 pub use executor::BatchedExecutor;
 pub use faults::{DeadlineService, RetryPolicy, RetryingService, Timeouts};
 pub use options::{BatchSize, ExecutionOptions};
+pub use parts::{Part, PartsDirectory, PartsOutcome, Verification, verify_parts};
 #[cfg(feature = "mock")]
 pub use progress::MockProgressObserver;
 pub use progress::{NoProgress, ProgressEvent, ProgressObserver, ProgressSnapshot};

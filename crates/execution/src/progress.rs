@@ -77,6 +77,13 @@ pub enum ProgressEvent {
         /// The rows of the slice.
         rows: u64,
     },
+    /// A run into a directory has found parts of an earlier one that are whole, which are not fetched again.
+    PartsKept {
+        /// How many parts.
+        parts: usize,
+        /// The rows of them.
+        rows: u64,
+    },
     /// All rows were delivered, and the consumer has finished.
     Finished(Box<Statistics>),
     /// The run has failed; the error itself is the result of the run.

@@ -23,7 +23,8 @@ pub struct Statistics {
     pub decoded_bytes: u64,
     /// From the start to the first batch; `None` when there was none.
     pub time_to_first_batch: Option<f64>,
-    /// From the start to the schema: what the server took to accept and plan the query.
+    /// From the start to the schema: what the server took to accept and plan the query. Of a run into a directory, the sum
+    /// over its slices, as of the two times that follow.
     pub planning_time: f64,
     /// Time spent waiting for the service, while the consumer may have been busy.
     pub waiting_time: f64,
@@ -31,7 +32,7 @@ pub struct Statistics {
     pub consumer_time: f64,
     /// How long the consumer took for a batch.
     pub batch_latency: Latency,
-    /// The most bytes of rows that were held at one time.
+    /// The most bytes of rows that were held at one time; where slices run at the same time, an upper bound of it.
     pub peak_in_flight_bytes: u64,
     /// The bytes that the sink has written, encoded; zero for a sink that writes none.
     pub bytes_written: u64,
@@ -129,6 +130,35 @@ impl Recorder {
     /// The rows that the consumer has got so far.
     pub(crate) fn rows(&self) -> u64 {
         self.statistics.rows_processed
+    }
+
+    pub(crate) fn wrote(&mut self, bytes: u64) {
+        self.statistics.bytes_written += bytes;
+    }
+
+    /// Bytes that were held beside those that [`in_flight`](Self::in_flight) was told of, maybe at the same time.
+    pub(crate) fn queued(&mut self, bytes: usize) {
+        self.statistics.peak_in_flight_bytes += bytes as u64;
+    }
+
+    /// Adds what another run has done, of which the times may overlap with those of this one.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        let (statistics, more) = (&mut self.statistics, &other.statistics);
+        statistics.batches_processed += more.batches_processed;
+        statistics.rows_processed += more.rows_processed;
+        statistics.decoded_bytes += more.decoded_bytes;
+        statistics.bytes_written += more.bytes_written;
+        statistics.planning_time += more.planning_time;
+        statistics.waiting_time += more.waiting_time;
+        statistics.consumer_time += more.consumer_time;
+        if statistics.batches_processed > 0 {
+            statistics.avg_batch_time = statistics.consumer_time / statistics.batches_processed as f64;
+        }
+        statistics.peak_in_flight_bytes = statistics.peak_in_flight_bytes.max(more.peak_in_flight_bytes);
+        if let (Some(latencies), Some(more)) = (&mut self.latencies, &other.latencies) {
+            // Both have the bounds that every recorder has, so this cannot fail.
+            let _ = latencies.add(more);
+        }
     }
 
     pub(crate) fn finish(mut self, elapsed: Duration, estimate: Option<Estimate>) -> Statistics {

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::compute::cast;
 use arrow::csv;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -18,13 +19,17 @@ use parquet::file::properties::WriterProperties;
 /// Rows of a Parquet row group: enough to compress well, few enough to hold.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
 
+/// Encoded bytes of a Parquet row group, all of which are held until it is written: for rows that are wide.
+const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
+
 /// The format of a file of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileFormat {
     /// Apache Parquet, compressed with zstd, dictionary columns kept.
     Parquet,
-    /// Arrow IPC, the file format with a footer.
+    /// Arrow IPC, the file format with a footer. Dictionary columns are written as plain ones: this format knows one
+    /// dictionary for the whole file, and batches come with one each.
     ArrowFile,
     /// Arrow IPC, the stream format, for pipes.
     ArrowStream,
@@ -34,6 +39,20 @@ pub enum FileFormat {
     Ndjson,
     /// One JSON array of objects.
     Json,
+}
+
+impl FileFormat {
+    /// The ending of the names of such files, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::ArrowFile => "arrow",
+            Self::ArrowStream => "arrows",
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// The last failure of a writer. Some encoders keep its text only, and lose what kind of failure it was.
@@ -77,7 +96,7 @@ pub(crate) struct Encoder<W: Write + Send> {
 
 enum Format<W: Write + Send> {
     Parquet(Box<ArrowWriter<Watched<W>>>),
-    ArrowFile(Box<FileWriter<Watched<W>>>),
+    ArrowFile(Box<FileWriter<Watched<W>>>, SchemaRef),
     ArrowStream(Box<StreamWriter<Watched<W>>>),
     Csv(Box<csv::Writer<Watched<W>>>, SchemaRef),
     Ndjson(Box<JsonWriter<Watched<W>, LineDelimited>>),
@@ -128,12 +147,16 @@ impl<W: Write + Send> Format<W> {
                 let properties = WriterProperties::builder()
                     .set_compression(compression)
                     .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+                    .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
                     .build();
                 let parquet =
                     ArrowWriter::try_new(writer, Arc::clone(schema), Some(properties)).map_err(parquet_error)?;
                 Self::Parquet(Box::new(parquet))
             }
-            FileFormat::ArrowFile => Self::ArrowFile(Box::new(FileWriter::try_new(writer, schema)?)),
+            FileFormat::ArrowFile => {
+                let schema = Arc::new(plain_schema(schema));
+                Self::ArrowFile(Box::new(FileWriter::try_new(writer, &schema)?), schema)
+            }
             FileFormat::ArrowStream => Self::ArrowStream(Box::new(StreamWriter::try_new(writer, schema)?)),
             FileFormat::Csv => {
                 let schema = Arc::new(csv_schema(schema));
@@ -150,7 +173,7 @@ impl<W: Write + Send> Format<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Parquet(parquet) => parquet.write(batch).map_err(parquet_error),
-            Self::ArrowFile(file) => Ok(file.write(batch)?),
+            Self::ArrowFile(file, schema) => Ok(file.write(&plain_batch(batch, schema)?)?),
             Self::ArrowStream(stream) => {
                 stream.write(batch)?;
                 // Whoever reads a pipe wants the batch now.
@@ -165,7 +188,7 @@ impl<W: Write + Send> Format<W> {
     fn finish(self) -> Result<Watched<W>> {
         let mut writer = match self {
             Self::Parquet(parquet) => parquet.into_inner().map_err(parquet_error)?,
-            Self::ArrowFile(file) => file.into_inner()?,
+            Self::ArrowFile(file, _) => file.into_inner()?,
             Self::ArrowStream(stream) => stream.into_inner()?,
             Self::Csv(csv, _) => csv.into_inner(),
             Self::Ndjson(mut json) => {
@@ -182,6 +205,41 @@ impl<W: Write + Send> Format<W> {
         writer.flush()?;
         Ok(writer)
     }
+}
+
+/// The schema without dictionaries.
+fn plain_schema(schema: &Schema) -> Schema {
+    let fields: Vec<FieldRef> = schema.fields().iter().map(plain_field).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
+fn plain_field(field: &FieldRef) -> FieldRef {
+    let plain = plain_type(field.data_type());
+    if plain == *field.data_type() {
+        return Arc::clone(field);
+    }
+    Arc::new(field.as_ref().clone().with_data_type(plain))
+}
+
+fn plain_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => plain_type(values),
+        DataType::List(item) => DataType::List(plain_field(item)),
+        DataType::LargeList(item) => DataType::LargeList(plain_field(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain_field(item), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect()),
+        other => other.clone(),
+    }
+}
+
+fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| cast(column, field.data_type()))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
 fn is_nested(data_type: &DataType) -> bool {

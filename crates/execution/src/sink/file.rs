@@ -14,6 +14,9 @@ use super::encoder::FileFormat;
 use super::writer::WriterSink;
 use super::{BatchSink, SinkSummary};
 
+/// How the name of a file begins that is not whole.
+pub(crate) const PARTIAL_PREFIX: &str = ".lakepilot-";
+
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Encodes batches into a file.
@@ -54,7 +57,7 @@ impl FileSink {
     /// `InvalidInput` when `path` is a directory; `NotFound` when its directory does not exist; `Io` when nothing can be
     /// written there.
     pub fn create(path: impl Into<PathBuf>, format: FileFormat) -> Result<Self> {
-        let path = path.into();
+        let path = behind_links(path.into());
         let name = format!("the file {}", path.display());
         let target = open(&path).map_err(|error| error.context(format!("cannot write {name}")))?;
         Ok(Self {
@@ -69,8 +72,18 @@ impl FileSink {
     }
 }
 
+/// The file that a symbolic link stands for: that is what is to be replaced, not the link.
+fn behind_links(path: PathBuf) -> PathBuf {
+    if path.is_symlink() {
+        path.canonicalize().unwrap_or(path)
+    } else {
+        path
+    }
+}
+
 fn open(path: &Path) -> Result<Target> {
-    match fs::metadata(path) {
+    let existing = fs::metadata(path);
+    match &existing {
         Ok(metadata) if metadata.is_dir() => {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -87,16 +100,23 @@ fn open(path: &Path) -> Result<Target> {
             format!("there is no directory {}; make it first", directory.display()),
         ));
     }
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    Ok(Target::Temporary(
-        tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".tmp")
-            .tempfile_in(directory)?,
-    ))
+    let mut builder = tempfile::Builder::new();
+    // A name of its own, since that of the file may be as long as names can be.
+    builder.prefix(PARTIAL_PREFIX).suffix(".partial");
+    #[cfg(unix)]
+    builder.permissions(usual_permissions());
+    let file = builder.tempfile_in(directory)?;
+    if let Ok(existing) = existing {
+        file.as_file().set_permissions(existing.permissions())?;
+    }
+    Ok(Target::Temporary(file))
+}
+
+/// Temporary files are for their owner only; the result of a query is a file like any other, within the umask.
+#[cfg(unix)]
+fn usual_permissions() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(0o666)
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -111,25 +131,12 @@ fn publish(target: Target, path: &Path) -> Result<()> {
     match target {
         Target::Direct(mut file) => Ok(file.flush()?),
         Target::Temporary(file) => {
-            set_usual_permissions(file.as_file())?;
             file.as_file().sync_all()?;
             file.persist(path).map_err(|error| Error::from(error.error))?;
             File::open(directory_of(path))?.sync_all()?;
             Ok(())
         }
     }
-}
-
-/// Temporary files are for their owner only; the result of a query is a file like any other.
-#[cfg(unix)]
-fn set_usual_permissions(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn set_usual_permissions(_file: &File) -> io::Result<()> {
-    Ok(())
 }
 
 #[async_trait]

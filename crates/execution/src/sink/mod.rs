@@ -14,6 +14,7 @@ use serde::Serialize;
 pub use callback::{AsyncCallbackSink, CallbackSink, DiscardSink};
 pub use encoder::FileFormat;
 pub use file::FileSink;
+pub(crate) use file::PARTIAL_PREFIX;
 pub use writer::WriterSink;
 
 /// What a sink has made of a run.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::plan::{SliceOrder, Slicing};
-use super::queue::{Popped, Queue};
+use super::queue::{Gauge, Popped, Queue};
 use crate::faults::Retries;
 use crate::progress::{EventSender, ProgressEvent};
 
@@ -22,6 +22,7 @@ pub(crate) struct SliceRun {
     pub(crate) budget_bytes: usize,
     pub(crate) retries: Retries,
     pub(crate) events: EventSender,
+    pub(crate) queued: Arc<Gauge>,
 }
 
 /// Runs the slices of a query. The stream has the rows of all, in the order that the slicing asks for.
@@ -145,7 +146,11 @@ impl Merge {
         while self.tasks.try_join_next().is_some() {}
         while self.active.len() < self.parallel {
             let Some(slice) = self.waiting.pop_front() else { return };
-            let queue = Arc::new(Queue::new(self.share_bytes, Arc::clone(&self.arrived)));
+            let queue = Arc::new(Queue::new(
+                self.share_bytes,
+                Arc::clone(&self.arrived),
+                Arc::clone(&self.run.queued),
+            ));
             self.active.push_back(Active {
                 index: slice.index,
                 queue: Arc::clone(&queue),

@@ -6,3 +6,4 @@ mod queue;
 
 pub(crate) use merge::{SliceRun, run_slices};
 pub use plan::{ScanPredicate, SliceOrder, SliceRule, Slicing};
+pub(crate) use queue::Gauge;

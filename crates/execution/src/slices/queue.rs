@@ -1,6 +1,7 @@
 //! What one slice has fetched and nobody has taken yet.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -20,6 +21,29 @@ pub(super) struct Queue {
     room: Notify,
     /// Wakes the merge, which waits for all slices at once.
     arrived: Arc<Notify>,
+    queued: Arc<Gauge>,
+}
+
+/// How many bytes all queues of a run hold, and have held at most.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Gauge {
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        let now = self.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.most.fetch_max(now, Ordering::Relaxed);
+    }
+
+    fn take(&self, bytes: usize) {
+        self.now.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -41,12 +65,13 @@ pub(super) enum Popped {
 }
 
 impl Queue {
-    pub(super) fn new(share_bytes: usize, arrived: Arc<Notify>) -> Self {
+    pub(super) fn new(share_bytes: usize, arrived: Arc<Notify>, queued: Arc<Gauge>) -> Self {
         Self {
             state: Mutex::default(),
             share_bytes,
             room: Notify::new(),
             arrived,
+            queued,
         }
     }
 
@@ -59,6 +84,7 @@ impl Queue {
                 if state.batches.is_empty() || state.bytes + bytes <= self.share_bytes {
                     state.bytes += bytes;
                     state.batches.push_back((batch, bytes));
+                    self.queued.add(bytes);
                     break;
                 }
             }
@@ -78,7 +104,7 @@ impl Queue {
         let mut state = self.state();
         if !state.handed_over {
             state.batches.clear();
-            state.bytes = 0;
+            self.queued.take(std::mem::take(&mut state.bytes));
         }
         !state.handed_over
     }
@@ -87,6 +113,7 @@ impl Queue {
         let mut state = self.state();
         if let Some((batch, bytes)) = state.batches.pop_front() {
             state.bytes -= bytes;
+            self.queued.take(bytes);
             state.rows += batch.num_rows() as u64;
             state.handed_over = true;
             self.room.notify_one();

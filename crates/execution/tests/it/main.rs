@@ -2,6 +2,7 @@
 
 mod executor;
 mod faults;
+mod parts;
 mod service;
 mod sinks;
 mod slices;

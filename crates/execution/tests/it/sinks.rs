@@ -4,10 +4,15 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{
+    ArrayRef, BinaryArray, DictionaryArray, Int32Array, ListBuilder, RecordBatch, StringBuilder,
+    TimestampNanosecondArray,
+};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Int32Type, SchemaRef, TimeUnit};
 use arrow::ipc::reader::{FileReader, StreamReader};
 use lakepilot_execution::{
     BatchSink, BatchSize, BatchedExecutor, ExecutionOptions, FileFormat, FileSink, NoProgress, WriterSink,
@@ -16,6 +21,18 @@ use lakepilot_query::ErrorKind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::service::{End, Scripted, batch, query, schema};
+
+/// Long enough for a slow machine, and no test takes it when it passes.
+const BOUND: Duration = Duration::from_secs(30);
+
+const FORMATS: [(FileFormat, &str); 6] = [
+    (FileFormat::Parquet, "e.parquet"),
+    (FileFormat::ArrowFile, "e.arrow"),
+    (FileFormat::ArrowStream, "e.arrows"),
+    (FileFormat::Csv, "e.csv"),
+    (FileFormat::Ndjson, "e.ndjson"),
+    (FileFormat::Json, "e.json"),
+];
 
 fn plain(batches: &[RecordBatch], schema: &SchemaRef) -> RecordBatch {
     let whole = concat_batches(schema, batches).unwrap();
@@ -57,7 +74,7 @@ async fn binary_formats_read_back_as_they_were_dictionaries_too() {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&parquet).unwrap()).unwrap();
     assert_eq!(reader.schema().field(2).data_type(), schema().field(2).data_type());
     let read: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
-    assert_eq!(plain(&read, &schema()), expected);
+    assert_eq!(plain(&read, &read[0].schema()), expected);
 
     let file = directory.path().join("rows.arrow");
     write(&file, FileFormat::ArrowFile, batches.clone()).await;
@@ -65,7 +82,7 @@ async fn binary_formats_read_back_as_they_were_dictionaries_too() {
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    assert_eq!(plain(&read, &schema()), expected);
+    assert_eq!(plain(&read, &read[0].schema()), expected);
 
     let stream = directory.path().join("rows.arrows");
     write(&stream, FileFormat::ArrowStream, batches).await;
@@ -73,7 +90,7 @@ async fn binary_formats_read_back_as_they_were_dictionaries_too() {
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    assert_eq!(plain(&read, &schema()), expected);
+    assert_eq!(plain(&read, &read[0].schema()), expected);
 }
 
 #[tokio::test]
@@ -108,14 +125,7 @@ async fn text_formats_hold_every_row() {
 #[tokio::test]
 async fn an_empty_result_is_a_valid_file_of_every_format() {
     let directory = tempfile::tempdir().unwrap();
-    for (format, name) in [
-        (FileFormat::Parquet, "e.parquet"),
-        (FileFormat::ArrowFile, "e.arrow"),
-        (FileFormat::ArrowStream, "e.arrows"),
-        (FileFormat::Csv, "e.csv"),
-        (FileFormat::Ndjson, "e.ndjson"),
-        (FileFormat::Json, "e.json"),
-    ] {
+    for (format, name) in FORMATS {
         write(&directory.path().join(name), format, vec![]).await;
     }
     let text = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
@@ -141,6 +151,150 @@ async fn a_failed_run_leaves_the_file_that_was_there() {
         .unwrap_err();
     assert_eq!(fs::read_to_string(&path).unwrap(), "of yesterday");
     assert_eq!(names(directory.path()), ["rows.csv"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_run_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.parquet");
+    let service = Scripted::new((0..100).map(|n| batch(n * 100, 100)).collect(), End::Never);
+    let seen = Arc::clone(&service.seen);
+    let mut sink = FileSink::create(&path, FileFormat::Parquet).unwrap();
+    let run = tokio::spawn(async move {
+        let options = ExecutionOptions::new().with_batch_size(BatchSize::AsReceived);
+        BatchedExecutor::new(service, options)
+            .execute(&query(), &mut sink, &NoProgress)
+            .await
+    });
+    let until = |done: &'static str, condition: Box<dyn Fn() -> bool + Send>| async move {
+        let waiting = async {
+            while !condition() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(BOUND, waiting).await.expect(done);
+    };
+    let taken = Arc::clone(&seen);
+    until(
+        "rows are written",
+        Box::new(move || taken.taken.load(Ordering::SeqCst) > 10),
+    )
+    .await;
+    assert_eq!(names(directory.path()).len(), 1);
+    run.abort();
+    assert!(run.await.unwrap_err().is_cancelled());
+    assert!(seen.dropped.load(Ordering::SeqCst));
+    // A write that was under way on another thread may end a moment later.
+    let place = directory.path().to_owned();
+    until("the file is removed", Box::new(move || names(&place).is_empty())).await;
+}
+
+/// Columns as telemetry has them: times, binary dictionaries, lists; each batch with a dictionary of its own.
+fn telemetry(from: i64) -> RecordBatch {
+    let times = TimestampNanosecondArray::from_iter_values(from..from + 3).with_timezone("UTC");
+    let values: ArrayRef = Arc::new(BinaryArray::from_iter_values((from..from + 2).map(|n| n.to_be_bytes())));
+    let properties = DictionaryArray::<Int32Type>::try_new(Int32Array::from(vec![0, 1, 0]), values).unwrap();
+    let mut tags = ListBuilder::new(StringBuilder::new());
+    for tag in ["log", "main"] {
+        tags.values().append_value(tag);
+    }
+    tags.append(true);
+    tags.append(false);
+    tags.append(true);
+    RecordBatch::try_from_iter_with_nullable([
+        ("time", Arc::new(times) as ArrayRef, false),
+        ("properties", Arc::new(properties) as ArrayRef, false),
+        ("tags", Arc::new(tags.finish()) as ArrayRef, true),
+    ])
+    .unwrap()
+}
+
+#[tokio::test]
+async fn every_format_holds_telemetry_whose_dictionaries_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let batches = [telemetry(0), telemetry(10)];
+    for (format, name) in FORMATS {
+        let mut sink = FileSink::create(directory.path().join(name), format).unwrap();
+        sink.start(batches[0].schema()).await.unwrap();
+        for (index, batch) in batches.iter().enumerate() {
+            let written = sink.write(index as u64, batch.clone()).await;
+            written.unwrap_or_else(|error| panic!("{format:?}: {error:?}"));
+        }
+        sink.finish().await.unwrap();
+    }
+    let file = |name: &str| File::open(directory.path().join(name)).unwrap();
+    let parquet = ParquetRecordBatchReaderBuilder::try_new(file("e.parquet"))
+        .unwrap()
+        .build()
+        .unwrap();
+    let arrow_file = FileReader::try_new(file("e.arrow"), None).unwrap();
+    let arrow_stream = StreamReader::try_new(file("e.arrows"), None).unwrap();
+    let binary: [(&str, Vec<RecordBatch>); 3] = [
+        ("parquet", parquet.map(Result::unwrap).collect()),
+        ("file", arrow_file.map(Result::unwrap).collect()),
+        ("stream", arrow_stream.map(Result::unwrap).collect()),
+    ];
+    let all = |batches: &[RecordBatch], column: usize| -> Vec<ArrayRef> {
+        let plain = [
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            DataType::Binary,
+        ];
+        let columns = batches.iter().map(|batch| batch.column(column));
+        columns
+            .map(|values| {
+                plain
+                    .get(column)
+                    .map_or(Arc::clone(values), |plain| cast(values, plain).unwrap())
+            })
+            .collect()
+    };
+    for (name, read) in binary {
+        for column in 0..3 {
+            let joined = |arrays: Vec<ArrayRef>| {
+                let arrays: Vec<_> = arrays.iter().map(AsRef::as_ref).collect();
+                arrow::compute::concat(&arrays).unwrap()
+            };
+            assert_eq!(&joined(all(&read, column)), &joined(all(&batches, column)), "{name}");
+        }
+    }
+    let csv = fs::read_to_string(directory.path().join("e.csv")).unwrap();
+    let lines: Vec<_> = csv.lines().collect();
+    assert_eq!(lines[1], "1970-01-01T00:00:00Z,0000000000000000,\"[log, main]\"");
+    assert_eq!(lines[5], "1970-01-01T00:00:00.000000011Z,000000000000000b,");
+    let json: Vec<serde_json::Value> =
+        serde_json::from_str(&fs::read_to_string(directory.path().join("e.json")).unwrap()).unwrap();
+    assert_eq!(json[0]["tags"], serde_json::json!(["log", "main"]));
+    assert_eq!(json[4]["properties"], "000000000000000b");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_stays_and_its_file_is_replaced_with_its_permissions() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("private.csv");
+    fs::write(&file, "of yesterday").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let link = directory.path().join("latest.csv");
+    symlink(&file, &link).unwrap();
+    write_over(&link, FileFormat::Csv).await;
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().starts_with("n,msg,target"));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let new = directory.path().join("new.csv");
+    write_over(&new, FileFormat::Csv).await;
+    assert_ne!(
+        fs::metadata(&new).unwrap().permissions().mode() & 0o044,
+        0,
+        "only its owner can read it"
+    );
+}
+
+async fn write_over(path: &Path, format: FileFormat) {
+    let mut sink = FileSink::create(path, format).unwrap();
+    sink.start(schema()).await.unwrap();
+    sink.write(0, batch(0, 1)).await.unwrap();
+    sink.finish().await.unwrap();
 }
 
 #[tokio::test]
