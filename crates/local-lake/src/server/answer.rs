@@ -250,9 +250,9 @@ mod tests {
     use std::sync::Arc;
 
     fn batch(rows: usize, width: usize) -> RecordBatch {
-        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(
-            (0..rows).map(|row| format!("{row:>width$}")),
-        ));
+        let filling = "x".repeat(width);
+        let texts = (0..rows).map(|row| format!("{row}{filling}"));
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
         RecordBatch::try_from_iter([("text", texts), ("number", numbers)]).unwrap()
     }

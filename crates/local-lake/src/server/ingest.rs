@@ -5,8 +5,10 @@ use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{CommandStatementIngest, TableExistsOption, TableNotExistOption};
 use futures::{Stream, StreamExt, TryStreamExt, future};
+use http_body_util::BodyExt;
 use lakepilot_query::{Error, ErrorKind, RecordBatchStream, Result};
 use tonic::Status;
+use tonic::body::Body;
 
 use crate::server::served::{ServedLake, ServedTable};
 
@@ -102,6 +104,15 @@ async fn decoded(
 
 fn no_schema() -> Error {
     Error::new(ErrorKind::InvalidInput, "the ingestion has no schema ahead of its rows")
+}
+
+/// Makes a call that is broken off end with an error. tonic would make it end as if the client had sent its last message,
+/// and half of an ingestion would be taken for the whole.
+pub(crate) fn end_with_the_last_message(request: http::Request<Body>) -> http::Request<Body> {
+    request.map(|body| {
+        let broken_off = |_| Status::aborted("the client broke the call off");
+        Body::new(body.map_err(broken_off))
+    })
 }
 
 /// An error of the stream that a client sends: most of all, that the client is gone.

@@ -12,9 +12,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tower::util::MapRequestLayer;
 
 use crate::server::connection::accepted;
 use crate::server::flight::Endpoint;
+use crate::server::ingest::end_with_the_last_message;
 use crate::server::options::{ServeOptions, TlsIdentity};
 use crate::server::served::ServedLake;
 use crate::server::token::guard;
@@ -112,7 +114,7 @@ impl FlightServer {
         let Self {
             lake,
             options,
-            mut transport,
+            transport,
             listener,
             local_addr,
         } = self;
@@ -131,6 +133,7 @@ impl FlightServer {
             shutting_down.cancel();
         };
         let serving = transport
+            .layer(MapRequestLayer::new(end_with_the_last_message))
             .add_service(health)
             .add_service(InterceptedService::new(flight, guard(options.token)))
             .serve_with_incoming_shutdown(accepted(listener, cut.clone()), told);

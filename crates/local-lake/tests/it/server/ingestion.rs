@@ -157,7 +157,7 @@ async fn what_is_not_an_ingestion_of_rows_is_refused() {
     for (messages, code, says) in [
         (vec![], Code::InvalidArgument, "before its first message"),
         (without_descriptor, Code::InvalidArgument, "no descriptor"),
-        (without_schema, Code::InvalidArgument, "no schema"),
+        (without_schema, Code::InvalidArgument, "cannot be read"),
         (nothing_more, Code::InvalidArgument, "no schema"),
         (damaged, Code::InvalidArgument, "cannot be read"),
         (path, Code::InvalidArgument, "not a command"),
@@ -188,6 +188,6 @@ async fn a_client_that_leaves_adds_nothing() {
     call.abort();
     soon(lake.over.cancelled()).await;
     assert!(lake.kept.lock().unwrap().is_empty());
-    // Either the stream failed or the whole call was dropped.
+    // The stream failed, or the whole call was dropped before it could.
     assert!(matches!(*lake.ended.lock().unwrap(), None | Some(ErrorKind::Cancelled)));
 }
