@@ -118,26 +118,17 @@ impl ScanRequest<'_> {
         }
     }
 
-    /// One sequence of rows sorted by the view's sort column: the files one after the other where their ranges do not
-    /// overlap, else merged.
+    /// One sequence of rows sorted by the view's sort column.
     fn ordered(&self, mut files: Vec<PartitionFile>) -> Result<Arc<dyn ExecutionPlan>> {
         files.sort_by(|a, b| (a.min_event_time, &a.path).cmp(&(b.min_event_time, &b.path)));
         let sort_column = self.view_set.sort_column();
         let sorted = files
             .iter()
             .all(|file| file.sort_order.first().is_some_and(|column| column == sort_column));
-        let consecutive = files.windows(2).all(|pair| {
-            let last = pair[0].max_sort_key_time.unwrap_or(pair[0].max_event_time);
-            last <= pair[1].min_event_time
-        });
-        let files = files
-            .iter()
-            .map(|file| self.ordered_file(file))
-            .collect::<Result<Vec<_>>>()?;
-        let groups = if sorted && consecutive {
-            vec![FileGroup::new(files)]
+        let groups = if sorted {
+            self.consecutive_groups(&files)?
         } else {
-            files.into_iter().map(|file| FileGroup::new(vec![file])).collect()
+            self.parallel_groups(files)?
         };
         let builder = self.builder(groups, self.time_range, self.wide_projection(self.time_range)?)?;
         let builder = if sorted {
@@ -154,6 +145,24 @@ impl ScanRequest<'_> {
         let ordering = OrderingRequirements::from(self.ordering(&plan.schema())?);
         let plan = OutputRequirementExec::new(plan, Some(ordering), Distribution::SinglePartition, None);
         self.narrowed(Arc::new(plan))
+    }
+
+    /// Files, ordered by their begin, in as few groups as there can be of files that follow one another without overlap.
+    /// The groups are merged, each with one of its files open.
+    fn consecutive_groups(&self, files: &[PartitionFile]) -> Result<Vec<FileGroup>> {
+        let mut groups: Vec<(DateTime<Utc>, Vec<PartitionedFile>)> = Vec::new();
+        for file in files {
+            let last = file.max_sort_key_time.unwrap_or(file.max_event_time);
+            let entry = self.ordered_file(file)?;
+            match groups.iter_mut().find(|(end, _)| *end <= file.min_event_time) {
+                Some((end, group)) => {
+                    *end = last;
+                    group.push(entry);
+                }
+                None => groups.push((last, vec![entry])),
+            }
+        }
+        Ok(groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect())
     }
 
     fn ordering(&self, schema: &SchemaRef) -> Result<LexOrdering> {
