@@ -1,3 +1,5 @@
+//! The decoder against streams that Arrow's own writer made, whole and damaged.
+
 use super::*;
 use arrow::array::{
     Array, AsArray, DictionaryArray, Int32Array, Int64Array, ListArray, StringArray, StringViewArray, StructArray,
