@@ -84,6 +84,7 @@ fn no_count() -> Error {
 /// Adds up the rows of the partitions of one view instance, each as far as its event time lies in the time range.
 ///
 /// That is the number of rows of a query with no filter but time. Whoever makes one knows that the query is such.
+/// Partitions of another schema than the view set's current one do not count, since queries ignore them.
 pub struct PartitionEstimator {
     catalog: Catalog,
     view_set: String,
@@ -107,9 +108,15 @@ impl RowEstimator for PartitionEstimator {
         let filter = PartitionFilter::all()
             .with_view_sets([self.view_set.as_str()])
             .with_instances([self.instance.as_str()]);
-        let partitions = self.catalog.partitions(&filter).await?;
+        let (partitions, view_sets) =
+            futures::future::try_join(self.catalog.partitions(&filter), self.catalog.view_sets()).await?;
+        let current = view_sets.iter().find(|view_set| view_set.name == self.view_set);
+        let is_read = |partition: &&Partition| {
+            current.is_none_or(|view_set| view_set.current_schema_hash == partition.file_schema_hash)
+        };
         let rows: f64 = partitions
             .iter()
+            .filter(is_read)
             .map(|partition| rows_within(partition, query.time_range()))
             .sum();
         let rows = rows.round() as u64;

@@ -13,18 +13,65 @@ use crate::size::{Dictionary, Identity, batch_bytes, dictionaries, row_bits, to_
 /// Merges and splits record batches towards a size.
 ///
 /// Rows keep their order and none is lost or repeated. A batch that comes out is at most as large as the target (see
-/// [`batch_bytes`]), unless it is a single row that is wider, or its dictionaries alone take more than half of the target:
-/// no slice can get rid of these, so its rows then have the other half. A batch is merged from several only as long as the
-/// next row fits, and those that come out, but for the last, have at least half of the target.
+/// [`batch_bytes`](crate::batch_bytes)), unless it is a single row that is wider, or its dictionaries alone take more than
+/// half of the target: no slice can get rid of these, so its rows then have the other half. A batch is merged from several
+/// only as long as the next row fits, and those that come out, but for the last, have at least half of the target.
 ///
-/// Splitting shares the buffers of what came in. Merging copies each row once, and only rows of batches that are smaller
-/// than half of the target, or that fill one up to it.
+/// Splitting shares the buffers of what came in, and is done as batches are taken out. Merging copies each row once, and
+/// only rows of batches that are smaller than half of the target, or that fill one up to it.
 #[derive(Debug)]
 pub struct Rebatcher {
     schema: SchemaRef,
     target_bits: u64,
+    inputs: VecDeque<Input>,
     pending: Pending,
+    /// Batches that could not be merged.
     ready: VecDeque<RecordBatch>,
+}
+
+/// A batch of which rows are still to be taken.
+#[derive(Debug)]
+struct Input {
+    batch: RecordBatch,
+    /// The first row that was not taken.
+    start: usize,
+    /// The size of the rows that were not taken.
+    row_bits: u64,
+    dictionaries: Vec<Dictionary>,
+}
+
+impl Input {
+    fn new(batch: RecordBatch) -> Self {
+        Self {
+            row_bits: row_bits(&batch, 0, batch.num_rows()),
+            dictionaries: dictionaries(&batch),
+            start: 0,
+            batch,
+        }
+    }
+
+    fn left(&self) -> usize {
+        self.batch.num_rows() - self.start
+    }
+
+    fn bits(&self) -> u64 {
+        self.row_bits + self.dictionaries.iter().map(|dictionary| dictionary.bits).sum::<u64>()
+    }
+
+    /// How many of the next rows take at most `room` bits, and how many they take.
+    fn fitting_rows(&self, room: u64) -> (usize, u64) {
+        if self.row_bits <= room {
+            return (self.left(), self.row_bits);
+        }
+        fitting_rows(&self.batch, self.start, room)
+    }
+
+    fn take(&mut self, rows: usize, bits: u64) -> RecordBatch {
+        let piece = self.batch.slice(self.start, rows);
+        self.start += rows;
+        self.row_bits -= bits;
+        piece
+    }
 }
 
 /// What waits to be merged.
@@ -63,6 +110,19 @@ impl Pending {
         })
     }
 
+    /// The bits that rows may take beside what waits, if they come with these dictionaries.
+    fn room(&self, target_bits: u64, dictionaries: &[Dictionary]) -> u64 {
+        let all_dictionaries = self.dictionary_bits + self.new_dictionary_bits(dictionaries);
+        let beside_dictionaries = target_bits.saturating_sub(all_dictionaries);
+        // Alone, large dictionaries leave half of the target to rows. Two of them are not put together.
+        let for_rows = if self.batches.is_empty() || self.dictionary_bits == all_dictionaries {
+            beside_dictionaries.max(target_bits / 2)
+        } else {
+            beside_dictionaries
+        };
+        for_rows.saturating_sub(self.row_bits)
+    }
+
     fn add(&mut self, piece: RecordBatch, row_bits: u64, dictionaries: &[Dictionary]) {
         self.dictionary_bits += self.new_dictionary_bits(dictionaries);
         self.values.resize(dictionaries.len(), 0);
@@ -84,6 +144,7 @@ impl Rebatcher {
         Self {
             schema,
             target_bits: (target_bytes.max(1) as u64).saturating_mul(8),
+            inputs: VecDeque::new(),
             pending: Pending::default(),
             ready: VecDeque::new(),
         }
@@ -95,59 +156,51 @@ impl Rebatcher {
     /// `Protocol` when the batch does not have the columns of the schema.
     pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let batch = self.conforming(batch)?;
-        let dictionaries = dictionaries(&batch);
-        let mut start = 0;
-        while start < batch.num_rows() {
-            let left = batch.num_rows() - start;
-            let (rows, bits) = fitting_rows(&batch, start, self.room(&dictionaries));
-            let begun = !self.pending.batches.is_empty();
-            // What is large enough goes out as it is, rather than be filled up by copying; and what has no room must.
-            let enough = self.pending.bits() >= self.target_bits / 2;
-            if begun && rows < left && (enough || rows == 0) || begun && self.pending.overflows_keys(&dictionaries) {
-                self.flush();
-                continue;
-            }
-            let (rows, bits) = if rows == 0 {
-                (1, row_bits(&batch, start, 1))
-            } else {
-                (rows, bits)
-            };
-            self.pending.add(batch.slice(start, rows), bits, &dictionaries);
-            start += rows;
-            if rows < left || self.pending.bits() >= self.target_bits {
-                self.flush();
-            }
+        if batch.num_rows() > 0 {
+            self.inputs.push_back(Input::new(batch));
         }
         Ok(())
     }
 
     /// The next batch that is large enough.
     pub fn pop(&mut self) -> Option<RecordBatch> {
-        self.ready.pop_front()
+        if let Some(batch) = self.ready.pop_front() {
+            return Some(batch);
+        }
+        while let Some(input) = self.inputs.front_mut() {
+            let left = input.left();
+            let (rows, bits) = input.fitting_rows(self.pending.room(self.target_bits, &input.dictionaries));
+            let begun = !self.pending.batches.is_empty();
+            // What is large enough goes out as it is, rather than be filled up by copying; and what has no room must.
+            let enough = self.pending.bits() >= self.target_bits / 2;
+            if begun && (rows < left && (enough || rows == 0) || self.pending.overflows_keys(&input.dictionaries)) {
+                return self.flush();
+            }
+            let (rows, bits) = match rows {
+                0 => (1, row_bits(&input.batch, input.start, 1)),
+                rows => (rows, bits),
+            };
+            let piece = input.take(rows, bits);
+            self.pending.add(piece, bits, &input.dictionaries);
+            if rows == left {
+                self.inputs.pop_front();
+            }
+            if rows < left || self.pending.bits() >= self.target_bits {
+                return self.flush();
+            }
+        }
+        None
     }
 
     /// What is left when no more comes in: to be called until it returns `None`.
     pub fn finish(&mut self) -> Option<RecordBatch> {
-        self.flush();
-        self.ready.pop_front()
+        self.pop().or_else(|| self.flush())
     }
 
     /// How many bytes wait in the rebatcher.
     pub fn buffered_bytes(&self) -> usize {
-        to_bytes(self.pending.bits()) + self.ready.iter().map(batch_bytes).sum::<usize>()
-    }
-
-    /// The bits that rows may take beside what waits, if they come with these dictionaries.
-    fn room(&self, dictionaries: &[Dictionary]) -> u64 {
-        let all_dictionaries = self.pending.dictionary_bits + self.pending.new_dictionary_bits(dictionaries);
-        let beside_dictionaries = self.target_bits.saturating_sub(all_dictionaries);
-        // Alone, large dictionaries leave half of the target to rows. Two of them are not put together.
-        let for_rows = if self.pending.batches.is_empty() || self.pending.dictionary_bits == all_dictionaries {
-            beside_dictionaries.max(self.target_bits / 2)
-        } else {
-            beside_dictionaries
-        };
-        for_rows.saturating_sub(self.pending.row_bits)
+        let inputs: u64 = self.inputs.iter().map(Input::bits).sum();
+        to_bytes(self.pending.bits() + inputs) + self.ready.iter().map(batch_bytes).sum::<usize>()
     }
 
     /// The batch with the schema of the stream: servers differ in metadata and nullability between batches.
@@ -165,17 +218,16 @@ impl Rebatcher {
         })
     }
 
-    fn flush(&mut self) {
-        let pending = std::mem::take(&mut self.pending).batches;
+    fn flush(&mut self) -> Option<RecordBatch> {
+        let mut pending = std::mem::take(&mut self.pending).batches;
         if pending.len() < 2 {
-            self.ready.extend(pending);
-            return;
+            return pending.pop();
         }
-        match concat_batches(&self.schema, &pending) {
-            Ok(merged) => self.ready.push_back(merged),
+        concat_batches(&self.schema, &pending).ok().or_else(|| {
             // More text than 32-bit offsets can tell apart, in a target of gigabytes: they pass as they are.
-            Err(_) => self.ready.extend(pending),
-        }
+            self.ready.extend(pending);
+            self.ready.pop_front()
+        })
     }
 }
 

@@ -4,18 +4,21 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+};
 use arrow::compute::concat_batches;
 use async_trait::async_trait;
 use lakepilot_execution::{
     AsyncCallbackSink, BatchSize, BatchedExecutor, CallbackSink, CountEstimator, DiscardSink, Estimate, EstimateBasis,
-    ExecutionOptions, NoProgress, ProgressEvent, ProgressObserver, RowEstimator, batch_bytes,
+    ExecutionOptions, NoProgress, PartitionEstimator, ProgressEvent, ProgressObserver, RowEstimator, batch_bytes,
 };
 use lakepilot_query::{Error, ErrorKind, MockQueryService, Query, RecordBatchStream, Result};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use crate::service::{End, Scripted, batch, query, schema};
+use crate::timed_lake::range;
 
 /// Long enough for a slow machine, and no test takes it when it passes.
 const BOUND: Duration = Duration::from_secs(30);
@@ -215,6 +218,61 @@ async fn the_count_is_that_of_the_query_as_a_subquery() {
             basis: EstimateBasis::Count
         })
     );
+}
+
+/// What a lake of one view set and three partitions lists.
+fn listing(sql: &str) -> RecordBatch {
+    let text = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let bytes = |values: &[&[u8]]| -> ArrayRef { Arc::new(BinaryArray::from(values.to_vec())) };
+    if sql.contains("list_view_sets") {
+        let yes: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
+        return RecordBatch::try_from_iter([
+            ("view_set_name", text(&["log_entries"])),
+            ("current_schema_hash", bytes(&[b"5"])),
+            ("schema", text(&[""])),
+            ("has_view_maker", Arc::clone(&yes)),
+            ("global_instance_available", yes),
+        ])
+        .unwrap();
+    }
+    let times =
+        |nanos: [i64; 3]| -> ArrayRef { Arc::new(TimestampNanosecondArray::from(nanos.to_vec()).with_timezone("UTC")) };
+    let numbers = |values: [i64; 3]| -> ArrayRef { Arc::new(Int64Array::from(values.to_vec())) };
+    RecordBatch::try_from_iter([
+        ("view_set_name", text(&["log_entries"; 3])),
+        ("view_instance_id", text(&["global"; 3])),
+        ("begin_insert_time", times([0, 100, 200])),
+        ("end_insert_time", times([100, 200, 300])),
+        ("min_event_time", times([0, 100_000, 200_000])),
+        ("max_event_time", times([100_000, 200_000, 300_000])),
+        ("updated", times([400; 3])),
+        ("file_path", text(&["a", "b", "c"])),
+        ("file_size", numbers([1; 3])),
+        // The second one has the schema of an older version, and no query reads it.
+        ("file_schema_hash", bytes(&[b"5", b"4", b"5"])),
+        ("source_data_hash", bytes(&[b"".as_slice(); 3])),
+        ("num_rows", numbers([1_000, 10_000, 3_000])),
+        ("partition_format_version", numbers([2; 3])),
+    ])
+    .unwrap()
+}
+
+#[tokio::test]
+async fn partitions_tell_the_rows_of_a_range() {
+    let mut service = MockQueryService::new();
+    service.expect_run().returning(|query| {
+        let batch = listing(query.sql());
+        Ok(RecordBatchStream::from_batches(batch.schema(), vec![batch]))
+    });
+    let estimator = PartitionEstimator::new(Arc::new(service), "log_entries", "global");
+    for (end, limit, rows) in [(300_000, None, 4_000), (250_000, None, 2_500), (300_000, Some(7), 7)] {
+        let query = query().with_time_range(range(0, end)).with_limit(limit);
+        let estimate = estimator.estimate(&query).await.unwrap().unwrap();
+        assert_eq!(
+            (estimate.rows, estimate.basis),
+            (rows, EstimateBasis::PartitionMetadata)
+        );
+    }
 }
 
 proptest! {

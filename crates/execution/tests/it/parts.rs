@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
@@ -16,6 +17,9 @@ use lakepilot_query::{ErrorKind, Query, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::timed_lake::{Row, TimedLake, range, rows_of};
+
+/// Long enough for a slow machine, and no test takes it when it passes.
+const BOUND: Duration = Duration::from_secs(30);
 
 const ROWS: i64 = 1_000;
 const SLICES: usize = 10;
@@ -163,7 +167,7 @@ async fn finish(directory: &Path) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), running)
+    tokio::time::timeout(BOUND, running)
         .await
         .expect("the directory stays locked");
 }
@@ -199,6 +203,68 @@ async fn what_a_killed_process_leaves_is_put_in_order() {
     assert_eq!(rows(directory.path()), all_rows());
     assert!(!path(".lakepilot-x.partial").exists());
     assert!(verify_parts(directory.path()).unwrap().is_complete());
+}
+
+/// Tells the test below where to write, when it runs as a process of its own.
+const DIRECTORY: &str = "LAKEPILOT_TEST_PARTS_DIRECTORY";
+
+/// Not a test: what the next one starts and kills.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "is started by another test as a process of its own"]
+async fn run_to_be_killed() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else {
+        return;
+    };
+    run(lake(), Path::new(&directory)).await.unwrap();
+}
+
+#[test]
+fn a_process_that_is_killed_at_any_moment_has_lost_and_repeated_nothing() {
+    const KILLS: u32 = 50;
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let undisturbed = runtime.block_on(run(lake(), directory.path())).unwrap().parts;
+    let mut path = tempfile::tempdir().unwrap();
+    let mut mid_run = 0;
+    for kill in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "parts::run_to_be_killed", "--ignored"])
+            .env(DIRECTORY, path.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The moment is any after the first thing that it does; moments differ by what the kills before have left.
+        let begun = Instant::now();
+        while !path.path().join("manifest.json").exists() && child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < BOUND, "the process does not begin");
+            std::hint::spin_loop();
+        }
+        let moment = Instant::now() + Duration::from_micros(u64::from(kill * 7_919 % 40_000));
+        while Instant::now() < moment && child.try_wait().unwrap().is_none() {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if !path.path().join("manifest.json").exists() {
+            continue;
+        }
+        let found = verify_parts(path.path()).unwrap();
+        assert!(found.damaged.is_empty(), "{found:?}");
+        mid_run += u32::from(!found.missing.is_empty());
+        if found.missing.is_empty() {
+            path = tempfile::tempdir().unwrap();
+        }
+    }
+    assert!(
+        mid_run > KILLS / 5,
+        "only {mid_run} of {KILLS} processes were killed in the middle"
+    );
+    let resumed = runtime.block_on(run(lake(), path.path())).unwrap();
+    assert_eq!(resumed.parts, undisturbed, "rows, sizes and checksums");
+    assert_eq!(rows(path.path()), all_rows());
 }
 
 #[tokio::test(flavor = "multi_thread")]
