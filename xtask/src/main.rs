@@ -9,6 +9,7 @@
 
 mod cargo;
 mod ci;
+mod conformance;
 mod layers;
 #[cfg(unix)]
 mod micromegas;
@@ -47,6 +48,8 @@ enum Command {
     #[cfg(unix)]
     #[command(subcommand)]
     Micromegas(micromegas::Command),
+    /// One suite of cases on the embedded lake and on the real service
+    Conformance(conformance::Options),
     /// Makes the virtual environment of the published Python clients, and prints its folder
     PythonEnv,
 }
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Rules => violation::report("rules", rules::check(&workspace)?),
         #[cfg(unix)]
         Command::Micromegas(command) => micromegas::run(&workspace, &command),
+        Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::PythonEnv => {
             println!("{}", python_env::ensure(&workspace)?.display());
             Ok(())

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::roles::Roles;
 
-/// Length of the partitions of the global views. A few seconds of telemetry are several partitions this way.
-const STEP_SECONDS: i64 = 5;
+/// Length of the partitions of the global views: short, so that a few seconds of telemetry are several of them.
+const STEP_SECONDS: i64 = 1;
 
 #[derive(Args)]
 pub(crate) struct Amount {
@@ -95,10 +95,10 @@ mod tests {
         let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         for (begin, end) in [
             ("2026-01-01T00:00:12.5Z", "2026-01-01T00:00:13Z"),
-            ("2026-01-01T00:00:10Z", "2026-01-01T00:00:14.999Z"),
+            ("2026-01-01T00:00:12Z", "2026-01-01T00:00:13.999Z"),
         ] {
             let widened = whole_steps(time(begin), time(end)).unwrap();
-            assert_eq!(widened, (time("2026-01-01T00:00:10Z"), time("2026-01-01T00:00:15Z")));
+            assert_eq!(widened, (time("2026-01-01T00:00:12Z"), time("2026-01-01T00:00:14Z")));
         }
     }
 }
