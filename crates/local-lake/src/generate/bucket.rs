@@ -222,11 +222,14 @@ impl Sink {
         })?;
         let instances = instances
             .into_iter()
-            .map(|(number, id)| lake.stage_partition(view_set, &id).map(|writer| (number, id, writer)))
-            .collect::<Result<_>>()?;
+            .map(|(number, id)| {
+                let writer = lake.stage_partition(view_set, &id);
+                (number, id, writer)
+            })
+            .collect();
         Ok(Self {
             view_set,
-            segment: lake.stage_segment(view_set)?,
+            segment: lake.stage_segment(view_set),
             instances,
         })
     }

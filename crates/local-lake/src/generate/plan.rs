@@ -43,6 +43,7 @@ pub(super) struct Bucket {
 /// How many events of each process there are in one window, by kind.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
+    window: usize,
     by_kind: [Vec<usize>; KINDS.len()],
 }
 
@@ -51,11 +52,11 @@ impl Counts {
         &self.by_kind[kind as usize]
     }
 
-    /// How many objects a thread of a process sends: the begins and ends of its spans, and its async events.
+    /// How many spans and pairs of async events a thread of a process has. Threads take turns at the ones left over.
     pub(super) fn of_thread(&self, process: usize, thread: usize, threads: usize) -> (usize, usize) {
         let share = |kind| {
             let all = self.of(kind)[process];
-            all / threads + usize::from(thread < all % threads)
+            all / threads + usize::from((thread + self.window) % threads < all % threads)
         };
         (share(Kind::Spans), share(Kind::AsyncPairs))
     }
@@ -123,7 +124,10 @@ impl Plan {
     /// Rounding the running sum, not each window, makes the whole come out exactly.
     pub(super) fn counts(&self, window: usize, fleet: &Fleet) -> Counts {
         let whole = self.cumulative.last().copied().unwrap_or(1.0);
-        let mut counts = Counts::default();
+        let mut counts = Counts {
+            window,
+            ..Counts::default()
+        };
         let mut before = self.cumulative[window];
         for process in &fleet.processes {
             let after = before + self.activity(process, window);

@@ -136,6 +136,8 @@ impl Fitting<'_> {
                 let nothing = jsonb::Value::Object(jsonb::Object::new()).to_vec();
                 filled(column, &BinaryArray::from_iter_values([nothing]))?
             }
+            // An empty cell of a CSV file reads as NULL, and a message may be empty.
+            (DataType::Utf8, _) if field.name() == "msg" => filled(column, &StringArray::from(vec![""]))?,
             _ => column,
         };
         if !field.is_nullable()
@@ -272,7 +274,7 @@ fn from_text(texts: &StringArray, target: &DataType, place: &Place<'_>) -> Resul
         DataType::Binary => {
             let mut documents = BinaryBuilder::new();
             for document in each(texts, |row, text| {
-                jsonb::parse_owned_jsonb(text.as_bytes()).map_err(|_| refused(row, "JSON"))
+                jsonb::parse_owned_jsonb_standard_mode(text.as_bytes()).map_err(|_| refused(row, "JSON"))
             })? {
                 documents.append_option(document.map(jsonb::OwnedJsonb::to_vec));
             }

@@ -195,9 +195,9 @@ fn write(
 ) -> Result<PartitionRecord> {
     let is_global = instance == GLOBAL;
     let mut writer = if is_global {
-        lake.stage_segment(view_set)?
+        lake.stage_segment(view_set)
     } else {
-        lake.stage_partition(view_set, instance)?
+        lake.stage_partition(view_set, instance)
     };
     sorter.finish(|rows| writer.write(rows))?;
     let staged = writer.finish()?;

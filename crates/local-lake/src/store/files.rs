@@ -61,7 +61,6 @@ pub(crate) struct FileWriter {
     path: PathBuf,
     temporary: PathBuf,
     file_path: String,
-    schema: SchemaRef,
     /// `None` once the file is finished or has failed.
     writer: Option<ArrowWriter<File>>,
 }
@@ -72,25 +71,15 @@ impl FileWriter {
         let temporary = path.with_extension(TEMPORARY);
         let open = || -> Result<ArrowWriter<File>> {
             prepare_directory(&path)?;
-            ArrowWriter::try_new(
-                File::create(&temporary)?,
-                SchemaRef::clone(&schema),
-                Some(properties()?),
-            )
-            .map_err(parquet_error)
+            ArrowWriter::try_new(File::create(&temporary)?, schema, Some(properties()?)).map_err(parquet_error)
         };
         let writer = Some(open().map_err(|error| cannot_write(&path, error))?);
         Ok(Self {
             path,
             temporary,
             file_path: file_path.to_owned(),
-            schema,
             writer,
         })
-    }
-
-    pub(crate) fn schema(&self) -> &SchemaRef {
-        &self.schema
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {

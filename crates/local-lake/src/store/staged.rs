@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
-use lakepilot_query::Result;
+use lakepilot_query::{Error, ErrorKind, Result};
 
 use super::files::FileWriter;
 use super::{Lake, files, source};
@@ -15,7 +16,11 @@ use crate::views::ViewSet;
 /// A file of rows of one view set that is being written, batch by batch, in the order of the view's sort column.
 pub(crate) struct StagedWriter {
     view_set: &'static ViewSet,
-    file: FileWriter,
+    root: PathBuf,
+    file_path: String,
+    schema: SchemaRef,
+    /// There is none before there are rows.
+    file: Option<FileWriter>,
     num_rows: usize,
     event_range: Option<(i64, i64)>,
     keys: BTreeSet<String>,
@@ -46,15 +51,14 @@ pub(crate) struct PreparedSegment {
 
 impl Lake {
     /// Begins a file of source rows.
-    pub(crate) fn stage_segment(&self, view_set: &'static ViewSet) -> Result<StagedWriter> {
+    pub(crate) fn stage_segment(&self, view_set: &'static ViewSet) -> StagedWriter {
         StagedWriter::segment(self.root(), view_set)
     }
 
     /// Begins the file of a partition.
-    pub(crate) fn stage_partition(&self, view_set: &'static ViewSet, instance: &str) -> Result<StagedWriter> {
+    pub(crate) fn stage_partition(&self, view_set: &'static ViewSet, instance: &str) -> StagedWriter {
         let file_path = files::partition_file(view_set.name(), instance);
-        let file = FileWriter::create(self.root(), &file_path, view_set.schema())?;
-        Ok(StagedWriter::new(view_set, file))
+        StagedWriter::new(self.root(), view_set, file_path, view_set.schema())
     }
 }
 
@@ -67,10 +71,7 @@ impl PreparedSegment {
         rows: &[RecordBatch],
     ) -> Result<Option<Self>> {
         source::check_schema(rows, &view_set.source_schema())?;
-        if rows.iter().all(|rows| rows.num_rows() == 0) {
-            return Ok(None);
-        }
-        let mut writer = StagedWriter::segment(root, view_set)?;
+        let mut writer = StagedWriter::segment(root, view_set);
         for batch in rows {
             writer.write(batch)?;
         }
@@ -83,16 +84,22 @@ impl PreparedSegment {
 }
 
 impl StagedWriter {
-    fn segment(root: &Path, view_set: &'static ViewSet) -> Result<Self> {
-        let file_path = files::source_file(view_set.name());
-        let file = FileWriter::create(root, &file_path, view_set.source_schema())?;
-        Ok(Self::new(view_set, file))
+    fn segment(root: &Path, view_set: &'static ViewSet) -> Self {
+        Self::new(
+            root,
+            view_set,
+            files::source_file(view_set.name()),
+            view_set.source_schema(),
+        )
     }
 
-    fn new(view_set: &'static ViewSet, file: FileWriter) -> Self {
+    fn new(root: &Path, view_set: &'static ViewSet, file_path: String, schema: SchemaRef) -> Self {
         Self {
             view_set,
-            file,
+            root: root.to_owned(),
+            file_path,
+            schema,
+            file: None,
             num_rows: 0,
             event_range: None,
             keys: BTreeSet::new(),
@@ -104,7 +111,7 @@ impl StagedWriter {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        let rows = source::to_schema(rows, self.file.schema())?;
+        let rows = source::to_schema(rows, &self.schema)?;
         if let Some((least, most)) = source::event_range(self.view_set, std::slice::from_ref(&rows))? {
             let known = self.event_range;
             self.event_range = Some(known.map_or((least, most), |(begin, end)| (begin.min(least), end.max(most))));
@@ -114,15 +121,29 @@ impl StagedWriter {
                 .extend(source::distinct(std::slice::from_ref(&rows), key_column)?);
         }
         self.num_rows += rows.num_rows();
-        self.file.write(&rows)
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let schema = SchemaRef::clone(&self.schema);
+                self.file
+                    .insert(FileWriter::create(&self.root, &self.file_path, schema)?)
+            }
+        };
+        file.write(&rows)
     }
 
     /// Ends the file; `None` when there are no rows, for which there is no file either.
     pub(crate) fn finish(self) -> Result<Option<StagedFile>> {
-        let Some(event_range) = self.event_range else {
+        let Some(file) = self.file else {
             return Ok(None);
         };
-        let (path, file_path, size) = self.file.finish()?;
+        let event_range = self.event_range.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("no row of {} tells its time", self.view_set.name()),
+            )
+        })?;
+        let (path, file_path, size) = file.finish()?;
         Ok(Some(StagedFile {
             path,
             file_path,
