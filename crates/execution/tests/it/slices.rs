@@ -260,7 +260,8 @@ async fn retries_are_counted() {
     assert_eq!((statistics.rows_processed, statistics.retries), (100, 2));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// On one thread, so that every yield below gives each slice its turn.
+#[tokio::test]
 async fn a_consumer_that_stops_stops_every_slice() {
     let lake = Arc::new(TimedLake::new(many_points(10_000), 10));
     let load = Arc::clone(&lake.load);
