@@ -118,13 +118,7 @@ impl BatchedExecutor {
         });
 
         let (events, arriving) = EventSender::channel();
-        let slices = slicing.queries(query)?.into_iter().zip(slicing.slices()).enumerate();
-        let waiting: VecDeque<Slice> = slices
-            .map(|(index, (query, range))| Slice {
-                index,
-                range: *range,
-                query,
-            })
+        let waiting = slices_of(query, slicing)?
             .filter(|slice| !parts.contains_key(&slice.index))
             .collect();
         let writer = Arc::new(PartWriter {
@@ -169,6 +163,15 @@ struct Slice {
     index: usize,
     range: TimeRange,
     query: Query,
+}
+
+fn slices_of(query: &Query, slicing: &Slicing) -> Result<impl Iterator<Item = Slice>> {
+    let slices = slicing.queries(query)?.into_iter().zip(slicing.slices()).enumerate();
+    Ok(slices.map(|(index, (query, range))| Slice {
+        index,
+        range: *range,
+        query,
+    }))
 }
 
 /// The parts that are to be made, in as many tasks as run at a time.
