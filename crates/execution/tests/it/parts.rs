@@ -226,7 +226,9 @@ fn a_process_that_is_killed_at_any_moment_has_lost_and_repeated_nothing() {
         .enable_all()
         .build()
         .unwrap();
+    let begun = Instant::now();
     let undisturbed = runtime.block_on(run(lake(), directory.path())).unwrap().parts;
+    let whole_run = begun.elapsed();
     let mut path = tempfile::tempdir().unwrap();
     let mut mid_run = 0;
     for kill in 0..KILLS {
@@ -236,13 +238,13 @@ fn a_process_that_is_killed_at_any_moment_has_lost_and_repeated_nothing() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // The moment is any after the first thing that it does; moments differ by what the kills before have left.
+        // From the first thing that it does to as long as a whole run takes, all over that time.
         let begun = Instant::now();
         while !path.path().join("manifest.json").exists() && child.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < BOUND, "the process does not begin");
             std::hint::spin_loop();
         }
-        let moment = Instant::now() + Duration::from_micros(u64::from(kill * 7_919 % 40_000));
+        let moment = Instant::now() + whole_run.mul_f64(f64::from(kill * 37 % KILLS) / f64::from(KILLS));
         while Instant::now() < moment && child.try_wait().unwrap().is_none() {
             std::hint::spin_loop();
         }
