@@ -79,6 +79,12 @@ impl ServedLake for LakeService {
     /// that is missing is NULL where that is allowed. A missing `insert_time` is now; a missing `last_update_time` is the
     /// `insert_time`; the columns of a block that its stream and its process tell are looked up. All rows are held in memory.
     async fn ingest(&self, table: &str, rows: RecordBatchStream) -> Result<u64> {
+        if !self.options().administration {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "ingestion is for administrators, and this service has none",
+            ));
+        }
         let view_set = ingestible(table)?;
         let schema = rows.schema();
         let batches: Vec<RecordBatch> = rows.try_collect().await?;

@@ -12,7 +12,7 @@ use arrow_flight::FlightData;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder, GRPC_TARGET_MAX_FLIGHT_SIZE_BYTES};
 use arrow_flight::error::FlightError;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use lakepilot_query::{Dictionaries, Error, Query, RecordBatchStream, Result, to_rfc3339};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::server::request::Attribution;
 use crate::server::status;
+use crate::server::unique::with_unique_values;
 
 /// The messages of an answer.
 pub(crate) type Messages = BoxStream<'static, Result<FlightData, Status>>;
@@ -40,6 +41,7 @@ pub(crate) struct Audit {
 enum Outcome {
     /// Nobody waits for the rest: the client went away, or the server shuts down.
     Dropped,
+    /// The schema was all that was asked for.
     Planned,
     Complete,
     Failed(String),
@@ -67,7 +69,6 @@ impl Audit {
         self.limit = query.limit();
     }
 
-    /// The schema is all that was asked for.
     pub(crate) fn planned(&mut self) {
         self.outcome = Outcome::Planned;
     }
@@ -83,8 +84,10 @@ impl Audit {
 impl Drop for Audit {
     fn drop(&mut self) {
         let (outcome, error) = match &self.outcome {
+            Outcome::Planned => {
+                return tracing::debug!(query_id = %self.query_id, sql = self.sql, "planned");
+            }
             Outcome::Dropped => ("dropped", None),
-            Outcome::Planned => ("planned", None),
             Outcome::Complete => ("complete", None),
             Outcome::Failed(error) => ("failed", Some(error.as_str())),
         };
@@ -163,8 +166,15 @@ fn encoded(
 ) -> impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static {
     // Batches are split here, because arrow-flight counts the whole of the buffers that a slice shares with others, and
     // makes ever so many small messages of it.
+    let pieces = move |batch| {
+        let batch = match dictionaries {
+            Dictionaries::Flattened => batch,
+            Dictionaries::Preserved => with_unique_values(batch)?,
+        };
+        Ok(stream::iter(split(batch).into_iter().map(Ok)))
+    };
     let batches = batches
-        .map_ok(|batch| stream::iter(split(batch).into_iter().map(Ok)))
+        .and_then(move |batch| future::ready(pieces(batch)))
         .try_flatten();
     encoder(schema, dictionaries)
         .with_max_flight_data_size(usize::MAX)

@@ -7,6 +7,7 @@
 //!   flight      the calls of Flight: which message means what
 //!     request     what travels beside the SQL, and inside a ticket
 //!     answer      rows on their way out, and what is logged of a query
+//!       unique      dictionaries with each value once
 //!     metadata    catalogs, schemas, tables, keys, SqlInfo
 //!     ingest      rows on their way in
 //!     status      errors as gRPC codes
@@ -24,6 +25,7 @@ mod served;
 mod sql_info;
 mod status;
 mod token;
+mod unique;
 
 pub use self::listen::{FlightServer, ServerHandle};
 pub use self::options::{ServeOptions, TlsIdentity};

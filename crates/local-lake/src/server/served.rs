@@ -38,8 +38,8 @@ pub trait ServedLake: QueryService {
     /// in the stream, or dropping the future, adds none.
     ///
     /// # Errors
-    /// `Unsupported` or `InvalidInput` for a table that takes no rows, `InvalidInput` when the rows do not fit it, and
-    /// whatever arrives in the stream.
+    /// `Unsupported` or `InvalidInput` for a table that takes no rows, `InvalidInput` when the rows do not fit it,
+    /// `PermissionDenied` where rows are not taken from the caller, and whatever arrives in the stream.
     async fn ingest(&self, table: &str, rows: RecordBatchStream) -> Result<u64>;
 }
 

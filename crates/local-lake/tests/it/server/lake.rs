@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use lakepilot_local_lake::ServedLake;
+use arrow_flight::sql::CommandStatementIngest;
+use lakepilot_local_lake::{FlightServer, ServedLake, ServiceOptions};
 use lakepilot_query::{Dictionaries, Query, QueryService, QueryServiceExt};
 use tonic::{Code, Request};
 
-use super::fixture::{client, get, only_ticket, serve, statement, ticket, with};
+use super::fixture::{
+    batch, client, get, on_any_port, only_ticket, serve, soon, sql_client, statement, status, ticket, with,
+};
 use crate::engine::fixture::{ENTRIES_AN_HOUR, Fixture, HOURS, PROCESSES, THREADS, at, range};
 
 const STATEMENTS: &[&str] = &[
@@ -186,19 +189,36 @@ async fn a_retirement_happens_when_it_is_drained_and_not_when_it_is_planned() {
 async fn a_server_keeps_the_lake_only_while_it_runs() {
     let fixture = Fixture::new();
     let service = Arc::new(fixture.service.clone());
-    let server = lakepilot_local_lake::FlightServer::bind(
-        Arc::clone(&service) as Arc<dyn ServedLake>,
-        super::fixture::on_any_port(),
-    );
+    let server = FlightServer::bind(Arc::clone(&service) as Arc<dyn ServedLake>, on_any_port());
     let server = server.unwrap().spawn();
     let mut client = client(&server).await;
     count(&mut client, "SELECT 1", &[]).await;
-    super::fixture::soon(server.shutdown()).await.unwrap();
+    soon(server.shutdown()).await.unwrap();
     drop(client);
-    super::fixture::soon(async {
+    soon(async {
         while Arc::strong_count(&service) > 1 {
             tokio::task::yield_now().await;
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn rows_are_taken_from_administrators_only() {
+    let options = ServiceOptions {
+        administration: false,
+        ..ServiceOptions::default()
+    };
+    let fixture = Fixture::with_options(options);
+    let server = serve(fixture.service.clone());
+    let command = CommandStatementIngest {
+        table: "processes".to_owned(),
+        ..CommandStatementIngest::default()
+    };
+    let error = sql_client(&server)
+        .await
+        .execute_ingest(command, futures::stream::iter([Ok(batch())]))
+        .await
+        .unwrap_err();
+    assert_eq!(status(error).code(), Code::PermissionDenied);
 }
