@@ -128,6 +128,11 @@ def main():
         cursor.execute("SELECT 1 AS one")
         results["with_token"] = cursor.fetchone()
     results["without_token"] = failure(lambda: count(connect(asked["guarded_url"])))
+    trusting = {DatabaseOptions.TLS_ROOT_CERTS.value: asked["certificate"]}
+    with connect(asked["encrypted_url"], **trusting) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1 AS one")
+        results["encrypted"] = cursor.fetchone()
+    results["distrusted"] = failure(lambda: count(connect(asked["encrypted_url"])))
     report(results)
 
 
