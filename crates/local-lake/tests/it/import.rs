@@ -99,7 +99,7 @@ fn csv_becomes_a_partition() {
     let partition = report.partition.unwrap();
     assert_eq!(
         partitions(&importing.lake, "log_entries", "global"),
-        [partition.clone()]
+        std::slice::from_ref(&partition)
     );
     assert_eq!((partition.begin_insert_time, partition.end_insert_time), range());
 }
