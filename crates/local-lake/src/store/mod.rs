@@ -62,7 +62,7 @@ impl Lake {
     /// # Errors
     /// `InvalidInput` when there is something in the directory; `Io` when it cannot be written.
     pub fn create(directory: impl AsRef<Path>) -> Result<Self> {
-        let root = directory.as_ref();
+        let root = &absolute(directory.as_ref())?;
         let told =
             |error: std::io::Error| Error::from(error).context(format!("cannot make a lake in {}", root.display()));
         fs::create_dir_all(root).map_err(told)?;
@@ -86,8 +86,8 @@ impl Lake {
     /// `NotFound` when the directory does not exist; `InvalidInput` when it is not a lake; `Unavailable` when another
     /// process has it open; `Unsupported` when its format is another version's; `Io` when it cannot be read and written.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
-        let root = directory.as_ref();
-        let shown = root.display();
+        let root = &absolute(directory.as_ref())?;
+        let shown = directory.as_ref().display();
         if !root.is_dir() {
             return Err(Error::new(
                 ErrorKind::NotFound,
@@ -277,6 +277,17 @@ impl Drop for Lease {
         leases.readers -= 1;
         leases.delete_if_unread();
     }
+}
+
+/// The root without regard to the current directory: DataFusion takes files by URL, and a URL has no relative paths.
+fn absolute(directory: &Path) -> Result<PathBuf> {
+    std::path::absolute(directory).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidInput,
+            format!("'{}' is not the path of a directory", directory.display()),
+        )
+        .with_source(error)
+    })
 }
 
 fn lock(root: &Path) -> Result<File> {
