@@ -8,7 +8,7 @@ use crate::output::{DataFormat, ReportFormat};
 
 /// Query and look after a telemetry lake behind Arrow Flight SQL.
 #[derive(Debug, Parser)]
-#[command(name = "lakepilot", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "lakepilot", version, max_term_width = 100)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -31,6 +31,7 @@ pub(crate) struct GlobalArgs {
         global = true,
         value_name = "URL",
         env = "MICROMEGAS_ANALYTICS_URI",
+        hide_env_values = true,
         default_value = "grpc://localhost:50051"
     )]
     pub(crate) url: String,
@@ -59,7 +60,7 @@ pub(crate) struct GlobalArgs {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Tell more on stderr; twice for everything
+    /// Tell on stderr what the program does; twice or three times to tell more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -133,9 +134,9 @@ impl Command {
 
 /// Where the SQL comes from.
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct SqlArgs {
     /// SQL text, or - to read it from standard input
-    #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub(crate) sql: Option<String>,
 
     /// File to read the SQL from
@@ -197,7 +198,7 @@ pub(crate) struct CheckArgs {
     pub(crate) max_row_bytes: u64,
 
     /// Least severity that makes the exit code 12
-    #[arg(long, value_enum, default_value = "error")]
+    #[arg(long, value_enum, default_value = "error", value_name = "SEVERITY")]
     pub(crate) fail_on: FailOn,
 
     /// Format of the findings
@@ -301,9 +302,20 @@ pub(crate) struct ListArgs {
     #[arg(long, conflicts_with = "instance")]
     pub(crate) non_global: bool,
 
-    /// Format of the listing
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) format: DataFormat,
+    #[command(flatten)]
+    pub(crate) listing: ListingArgs,
+}
+
+/// Where a listing goes, and how.
+#[derive(Debug, Args)]
+pub(crate) struct ListingArgs {
+    /// Format of the listing [default: by the ending of --output, or table]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<DataFormat>,
+
+    /// File to write the listing to, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// How a command that deletes is confirmed.
@@ -313,11 +325,11 @@ pub(crate) struct ConfirmArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Do not ask
-    #[arg(long, short)]
+    /// Go on without asking
+    #[arg(long, short, conflicts_with = "dry_run")]
     pub(crate) yes: bool,
 
-    /// Format of the report
+    /// Format of the plan and of the report
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: ReportFormat,
 }
@@ -380,9 +392,8 @@ pub(crate) struct ProcessesArgs {
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: u64,
 
-    /// Format of the listing
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) format: DataFormat,
+    #[command(flatten)]
+    pub(crate) listing: ListingArgs,
 }
 
 #[derive(Debug, Args)]
@@ -390,9 +401,8 @@ pub(crate) struct StreamsArgs {
     /// Process id
     pub(crate) process_id: String,
 
-    /// Format of the listing
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) format: DataFormat,
+    #[command(flatten)]
+    pub(crate) listing: ListingArgs,
 }
 
 #[cfg(feature = "lake")]

@@ -40,6 +40,13 @@ impl Context {
         &self.global.url
     }
 
+    /// Tells that a file is written, if the rows went into one.
+    pub(crate) fn tell_written(&self, path: Option<&Path>) {
+        if let Some(path) = path {
+            self.messages.tell(format!("wrote {}", path.display()));
+        }
+    }
+
     /// The service behind `--url`.
     pub(crate) async fn service(&self) -> Result<Arc<dyn QueryService>> {
         match self.url().strip_prefix("lake:") {
@@ -89,7 +96,7 @@ impl Context {
         self.time_range()?.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidInput,
-                "--begin and --end are needed: they are the range of insert time that is meant",
+                "--begin is needed, and --end unless it is now: they are the range of insert time that is meant",
             )
         })
     }

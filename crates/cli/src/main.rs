@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use lakepilot_query::{Error, ErrorKind, Result};
 
-use crate::args::Cli;
+use crate::args::{Cli, ColorChoice};
 use crate::context::Context;
 use crate::exit::Outcome;
 
@@ -27,7 +27,7 @@ const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_tracing(cli.global.verbose);
+    start_tracing(cli.global.verbose, cli.global.color);
     let context = Context::new(cli.global);
     let code = match run(cli.command, &context) {
         Ok(outcome) => outcome.exit_code(),
@@ -64,13 +64,13 @@ fn run(command: args::Command, context: &Context) -> Result<Outcome> {
     outcome
 }
 
-fn start_tracing(verbose: u8) {
+/// Sends tracing events to standard error: with `-v` those of our crates (their names all begin with `lakepilot`), with more
+/// those of others too. `LAKEPILOT_LOG` sets the filter by itself.
+fn start_tracing(verbose: u8, color: ColorChoice) {
     let level = match verbose {
         0 => "off",
-        1 => {
-            "lakepilot=info,lakepilot_flight_client=info,lakepilot_local_lake=info,lakepilot_execution=info,lakepilot_admin=info,warn"
-        }
-        2 => "debug",
+        1 => "warn,lakepilot=debug",
+        2 => "debug,lakepilot=trace",
         _ => "trace",
     };
     let filter = std::env::var("LAKEPILOT_LOG").unwrap_or_else(|_| level.to_owned());
@@ -79,6 +79,7 @@ fn start_tracing(verbose: u8) {
     }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_ansi(terminal::colored(color, &std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use lakepilot_query::{Error, ErrorKind, Result};
 
 use crate::args::ColorChoice;
+use crate::output::text;
 use crate::terminal;
 
 /// Tells things on standard error, or keeps quiet.
@@ -53,11 +54,12 @@ impl Messages {
         self.labelled("error", "31", text.as_ref());
     }
 
-    /// Asks for a yes on the terminal.
+    /// Shows a plan and asks for a yes on the terminal, with `--quiet` too.
     ///
     /// # Errors
     /// `InvalidInput` when there is nobody to ask: standard input is not a terminal.
-    pub(crate) fn confirm(&self, question: &str) -> Result<bool> {
+    pub(crate) fn confirm(&self, plan: &str, question: &str) -> Result<bool> {
+        self.line(plan);
         if !io::stdin().is_terminal() {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -81,6 +83,7 @@ impl Messages {
 
     /// Standard error may be closed; then there is nobody to tell, and that is no reason to fail.
     fn line(&self, text: &str) {
+        let text = text::wrap(text, terminal::stderr_width());
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }

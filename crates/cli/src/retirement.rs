@@ -16,16 +16,16 @@ pub(crate) fn describe_plan(plan: &RetirementPlan, width: Option<usize>) -> Stri
                 verb(totals.straddling, "lies", "lie")
             ));
         }
-        return told;
+        return text::wrap(&told, width);
     }
     let headings = [
         Heading::text("view set"),
         Heading::text("instance"),
         Heading::number("partitions"),
         Heading::number("rows"),
-        Heading::number("bytes"),
-        Heading::number("staying"),
-        Heading::text("insert time"),
+        Heading::number("bytes").optional(),
+        Heading::number("staying").optional(),
+        Heading::text("insert time").optional(),
     ];
     let rows: Vec<Vec<String>> = plan
         .instances()
@@ -63,7 +63,7 @@ pub(crate) fn describe_plan(plan: &RetirementPlan, width: Option<usize>) -> Stri
         ));
     }
     told.push('\n');
-    told
+    text::wrap(&told, width)
 }
 
 fn verb(count: u64, one: &str, many: &str) -> String {
@@ -81,8 +81,8 @@ pub(crate) fn describe_report(report: &RetirementReport, width: Option<usize>) -
         Heading::text("instance"),
         Heading::number("retired"),
         Heading::number("remaining"),
-        Heading::number("unknown"),
-        Heading::number("already gone"),
+        Heading::number("unknown").optional(),
+        Heading::number("already gone").optional(),
     ];
     let rows: Vec<Vec<String>> = report
         .instances()
@@ -129,7 +129,7 @@ pub(crate) fn describe_report(report: &RetirementReport, width: Option<usize>) -
     if !report.is_complete() {
         told.push_str("not everything is gone: run the command again, and see the server's log for what failed\n");
     }
-    told
+    text::wrap(&told, width)
 }
 
 /// Tells what happens while a plan is applied.

@@ -6,11 +6,12 @@ use crate::args::ColorChoice;
 
 /// The width of the terminal on standard output in columns; `None` when it is a file or a pipe.
 pub(crate) fn stdout_width() -> Option<usize> {
-    std::io::stdout()
-        .is_terminal()
-        .then(|| terminal_size::terminal_size_of(std::io::stdout()))
-        .flatten()
-        .map(|(width, _)| usize::from(width.0))
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+/// The width of the terminal on standard error in columns; `None` when it is a file or a pipe.
+pub(crate) fn stderr_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
 }
 
 /// Whether text on a stream is to be coloured: as told, or on a terminal unless `NO_COLOR` is set or `TERM` is `dumb`.

@@ -7,6 +7,7 @@ use crate::args::{CheckArgs, FailOn};
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::output::{self, ReportFormat, text};
+use crate::terminal;
 
 pub(crate) async fn check(args: CheckArgs, context: &Context) -> Result<Outcome> {
     let sql = context.sql(&args.sql)?;
@@ -25,7 +26,7 @@ pub(crate) async fn check(args: CheckArgs, context: &Context) -> Result<Outcome>
     };
     match args.format {
         ReportFormat::Json => output::print_json(&analysis)?,
-        ReportFormat::Table => output::print(&describe(&sql, &analysis))?,
+        ReportFormat::Table => output::print(&text::wrap(&describe(&sql, &analysis), terminal::stdout_width()))?,
     }
     Ok(if fails(&analysis, args.fail_on) {
         Outcome::Findings

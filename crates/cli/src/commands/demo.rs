@@ -88,8 +88,9 @@ impl Narrator {
         Ok(())
     }
 
-    fn line(&self, text: impl AsRef<str>) -> Result<()> {
-        output::print(&format!("{}\n", text.as_ref().trim_end()))
+    fn line(&self, told: impl AsRef<str>) -> Result<()> {
+        let text = text::wrap(told.as_ref().trim_end(), terminal::stdout_width());
+        output::print(&(text + "\n"))
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn estimate(args: EstimateArgs, context: &Context) -> Result<Ou
     };
     match args.format {
         ReportFormat::Json => output::print_json(&report)?,
-        ReportFormat::Table => output::print(&describe(&report))?,
+        ReportFormat::Table => output::print(&text::wrap(&describe(&report), terminal::stdout_width()))?,
     }
     Ok(Outcome::Done)
 }

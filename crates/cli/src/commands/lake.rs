@@ -200,8 +200,8 @@ fn describe(info: &[InstanceInfo]) -> String {
         Heading::text("instance"),
         Heading::number("partitions"),
         Heading::number("rows"),
-        Heading::number("bytes"),
-        Heading::text("insert time"),
+        Heading::number("bytes").optional(),
+        Heading::text("insert time").optional(),
     ];
     let rows: Vec<Vec<String>> = info
         .iter()

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use lakepilot_catalog::{Catalog, ProcessFilter};
 use lakepilot_query::Result;
 
-use crate::args::{ProcessesArgs, StreamsArgs};
+use crate::args::{ListingArgs, ProcessesArgs, StreamsArgs};
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::output::{self, DataFormat, RowsOptions};
@@ -40,7 +40,7 @@ pub(crate) async fn processes(args: ProcessesArgs, context: &Context) -> Result<
             times(processes.iter().map(|process| process.last_update_time)),
         ),
     ])?;
-    write(batch, args.format).await
+    write(batch, args.listing, context).await
 }
 
 pub(crate) async fn streams(args: StreamsArgs, context: &Context) -> Result<Outcome> {
@@ -64,7 +64,7 @@ pub(crate) async fn streams(args: StreamsArgs, context: &Context) -> Result<Outc
             times(streams.iter().map(|stream| stream.last_update_time)),
         ),
     ])?;
-    write(batch, args.format).await
+    write(batch, args.listing, context).await
 }
 
 pub(crate) fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
@@ -78,11 +78,11 @@ pub(crate) fn times(values: impl Iterator<Item = Option<DateTime<Utc>>>) -> Arra
     Arc::new(times.with_timezone("UTC"))
 }
 
-/// Writes a listing to standard output.
-pub(crate) async fn write(batch: RecordBatch, format: DataFormat) -> Result<Outcome> {
+/// Writes a listing to standard output or to a file.
+pub(crate) async fn write(batch: RecordBatch, args: ListingArgs, context: &Context) -> Result<Outcome> {
     let mut sink = output::sink(&RowsOptions {
-        format,
-        output: None,
+        format: DataFormat::choose(args.format, args.output.as_deref())?,
+        output: args.output.clone(),
         max_display_rows: usize::MAX,
     })?;
     sink.start(batch.schema()).await?;
@@ -90,5 +90,6 @@ pub(crate) async fn write(batch: RecordBatch, format: DataFormat) -> Result<Outc
         sink.write(0, batch).await?;
     }
     sink.finish().await?;
+    context.tell_written(args.output.as_deref());
     Ok(Outcome::Done)
 }

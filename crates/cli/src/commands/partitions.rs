@@ -1,6 +1,7 @@
 //! `lakepilot partitions`: list, retire and materialise.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use chrono::Utc;
@@ -9,14 +10,15 @@ use lakepilot_admin::{
     ViewInstance,
 };
 use lakepilot_catalog::{Catalog, Partition, PartitionFilter};
-use lakepilot_query::{Error, ErrorKind, Result, parse_duration, parse_time};
+use lakepilot_query::{Error, ErrorKind, Result, parse_duration, parse_time, to_rfc3339};
 
 use super::listing::{self, texts, times};
 use crate::args::{ConfirmArgs, ListArgs, MaterializeArgs, PartitionsCommand, RetireInstancesArgs};
 use crate::context::Context;
 use crate::exit::Outcome;
+use crate::messages::Messages;
 use crate::output::{self, ReportFormat, text};
-use crate::retirement;
+use crate::{retirement, terminal};
 
 pub(crate) async fn partitions(command: PartitionsCommand, context: &Context) -> Result<Outcome> {
     match command {
@@ -59,7 +61,7 @@ async fn list(args: ListArgs, context: &Context) -> Result<Outcome> {
         filter = filter.overlapping(range);
     }
     let partitions = Catalog::new(context.service().await?).partitions(&filter).await?;
-    listing::write(listed(&partitions)?, args.format).await
+    listing::write(listed(&partitions)?, args.listing, context).await
 }
 
 fn listed(partitions: &[Partition]) -> Result<RecordBatch> {
@@ -133,35 +135,24 @@ async fn retire(
     context: &Context,
 ) -> Result<Outcome> {
     let json = confirm.format == ReportFormat::Json;
-    let shown = retirement::describe_plan(&plan, crate::terminal::stdout_width());
-    if confirm.dry_run {
+    let totals = plan.totals();
+    if confirm.dry_run || totals.partitions == 0 {
         if json {
             output::print_json(&plan)?
         } else {
-            output::print(&shown)?
+            output::print(&retirement::describe_plan(&plan, terminal::stdout_width()))?
         }
         return Ok(Outcome::Done);
     }
-    if plan.totals().partitions == 0 {
-        if json {
-            output::print_json(&plan)?
-        } else {
-            output::print(&shown)?
-        }
-        return Ok(Outcome::Done);
-    }
-    context.messages.tell(shown.trim_end());
-    if !confirm.yes {
-        let totals = plan.totals();
-        let question = format!(
-            "retire {} ({}) for good?",
-            text::counted(totals.partitions, "partition"),
-            text::counted(totals.rows, "row")
-        );
-        if !context.messages.confirm(&question)? {
-            context.messages.tell("nothing was retired");
-            return Ok(Outcome::Declined);
-        }
+    let shown = retirement::describe_plan(&plan, terminal::stderr_width());
+    let question = format!(
+        "retire {} ({}) for good?",
+        text::counted(totals.partitions, "partition"),
+        text::counted(totals.rows, "row")
+    );
+    if !confirmed(confirm, &shown, &question, context.messages)? {
+        context.messages.tell("nothing was retired");
+        return Ok(Outcome::Declined);
     }
     let stop = StopSignal::new();
     let options = ApplyOptions::default().with_stop(stop.clone());
@@ -188,7 +179,7 @@ async fn retire(
     if json {
         output::print_json(&report)?;
     } else {
-        output::print(&retirement::describe_report(&report, crate::terminal::stdout_width()))?;
+        output::print(&retirement::describe_report(&report, terminal::stdout_width()))?;
     }
     Ok(if report.is_complete() {
         Outcome::Done
@@ -197,25 +188,39 @@ async fn retire(
     })
 }
 
+/// Shows the plan, and asks unless `--yes` is there. Who is asked sees the plan even with `--quiet`.
+fn confirmed(confirm: ConfirmArgs, plan: &str, question: &str, messages: Messages) -> Result<bool> {
+    if confirm.yes {
+        messages.tell(plan.trim_end());
+        return Ok(true);
+    }
+    messages.confirm(plan.trim_end(), question)
+}
+
 async fn materialise(args: MaterializeArgs, anew: bool, context: &Context) -> Result<Outcome> {
     let range = context.required_time_range()?;
     let step = parse_duration(&args.step).map_err(|error| error.context("--step"))?;
     let what = Materialisation::new(args.view_set, range, step)?;
-    let verb = if anew { "write anew" } else { "materialise" };
-    let plan = format!(
-        "{verb} {} from {} to {} in steps of {}",
-        output::printable(what.view_set_name()),
-        lakepilot_query::to_rfc3339(what.range().begin()),
-        lakepilot_query::to_rfc3339(what.end_of_steps()),
-        args.step
-    );
+    let plan = describe_plan(&what, step, anew);
     if args.confirm.dry_run {
-        output::print(&(plan + "\n"))?;
+        match args.confirm.format {
+            ReportFormat::Json => output::print_json(&plan_as_json(&what, step, anew))?,
+            ReportFormat::Table => output::print(&(plan + "\n"))?,
+        }
         return Ok(Outcome::Done);
     }
-    context.messages.tell(&plan);
-    // Writing partitions anew replaces them, which is a deletion.
-    if anew && !args.confirm.yes && !context.messages.confirm("replace the partitions of this range?")? {
+    // Writing partitions anew replaces them, which is a deletion; materialising only adds.
+    let confirm = ConfirmArgs {
+        yes: args.confirm.yes || !anew,
+        ..args.confirm
+    };
+    if !confirmed(
+        confirm,
+        &plan,
+        "replace the partitions of this range?",
+        context.messages,
+    )? {
+        context.messages.tell("nothing was replaced");
         return Ok(Outcome::Declined);
     }
     let admin = PartitionAdmin::new(context.service().await?);
@@ -233,6 +238,28 @@ async fn materialise(args: MaterializeArgs, anew: bool, context: &Context) -> Re
         Outcome::Done
     } else {
         Outcome::NotVerified
+    })
+}
+
+fn describe_plan(what: &Materialisation, step: Duration, anew: bool) -> String {
+    let verb = if anew { "write anew" } else { "materialise" };
+    format!(
+        "{verb} {} from {} to {} in steps of {}",
+        output::printable(what.view_set_name()),
+        to_rfc3339(what.range().begin()),
+        to_rfc3339(what.end_of_steps()),
+        text::duration(step)
+    )
+}
+
+fn plan_as_json(what: &Materialisation, step: Duration, anew: bool) -> serde_json::Value {
+    serde_json::json!({
+        "action": if anew { "regenerate" } else { "materialize" },
+        "view_set": what.view_set_name(),
+        "instance": "global",
+        "begin_insert_time": to_rfc3339(what.range().begin()),
+        "end_insert_time": to_rfc3339(what.end_of_steps()),
+        "step_seconds": step.as_secs(),
     })
 }
 

@@ -29,9 +29,7 @@ pub(crate) async fn query(args: QueryArgs, context: &Context) -> Result<Outcome>
     let service = context.service().await?;
     let executor = BatchedExecutor::new(service, ExecutionOptions::new().with_batch_size(BatchSize::AsReceived));
     executor.execute(&query, sink.as_mut(), &NoProgress).await?;
-    if let Some(path) = &options.output {
-        context.messages.tell(format!("wrote {}", path.display()));
-    }
+    context.tell_written(options.output.as_deref());
     Ok(Outcome::Done)
 }
 

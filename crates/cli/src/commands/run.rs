@@ -42,9 +42,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<Outcome> {
         output::write_file(path, &json)?;
     }
     context.messages.tell(describe(&statistics));
-    if let Some(path) = &args.output {
-        context.messages.tell(format!("wrote {}", path.display()));
-    }
+    context.tell_written(args.output.as_deref());
     Ok(Outcome::Done)
 }
 

@@ -7,12 +7,18 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const LEAST_WIDTH: usize = 10;
 /// Between two columns: a space, a line, a space.
 const SEPARATOR_WIDTH: usize = 3;
+/// The length of a UUID.
+const IDENTIFIER_LENGTH: usize = 36;
+/// The lines that a value gets where every field has its own.
+const MOST_LINES: usize = 4;
 
 /// A heading, and where the values of its column stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Heading {
     pub(crate) name: String,
     pub(crate) numeric: bool,
+    /// Left out of a table that would be too wide with it.
+    pub(crate) optional: bool,
 }
 
 impl Heading {
@@ -20,6 +26,7 @@ impl Heading {
         Self {
             name: printable(&name.into()),
             numeric: false,
+            optional: false,
         }
     }
 
@@ -29,69 +36,101 @@ impl Heading {
             ..Self::text(name)
         }
     }
+
+    /// The heading, of a column that a narrow terminal may do without.
+    pub(crate) fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
 }
 
 /// Draws rows under their headings, each row on one line.
 ///
-/// With a `width`, columns that are too wide are cut with an ellipsis, the widest first; where even that does not fit,
-/// every field gets a line of its own. Without one (the output is a file or a pipe) nothing is cut.
+/// With a `width`, columns that are too wide are cut with an ellipsis, the widest first, but identifiers are never cut,
+/// since a part of one is of no use. Where that does not fit, optional columns are left out, the last first; where even
+/// that does not, every field gets a line of its own. Without a width (the output is a file or a pipe) nothing is cut.
 pub(crate) fn table(headings: &[Heading], rows: &[Vec<String>], width: Option<usize>) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| printable(cell)).collect())
         .collect();
-    let natural: Vec<usize> = headings
+    let spans: Vec<Span> = headings
         .iter()
         .enumerate()
-        .map(|(column, heading)| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.width())
-                .fold(heading.name.width(), usize::max)
-        })
+        .map(|(column, heading)| Span::of(heading, rows.iter().filter_map(|row| row.get(column))))
         .collect();
-    let widths = match width {
-        None => Some(natural),
-        Some(width) => fit(&natural, width),
+    let Some(width) = width else {
+        let natural: Vec<_> = spans.iter().map(|span| span.natural).enumerate().collect();
+        return horizontal(headings, &rows, &natural);
     };
-    match widths {
-        Some(widths) => horizontal(headings, &rows, &widths),
-        None => vertical(headings, &rows, width),
+    let mut columns: Vec<usize> = (0..headings.len()).collect();
+    loop {
+        let shown: Vec<Span> = columns.iter().map(|column| spans[*column]).collect();
+        if let Some(widths) = fit(&shown, width) {
+            let widths: Vec<_> = columns.into_iter().zip(widths).collect();
+            return horizontal(headings, &rows, &widths);
+        }
+        match columns.iter().rposition(|column| headings[*column].optional) {
+            Some(last) => columns.remove(last),
+            None => return vertical(headings, &rows, width),
+        };
     }
 }
 
+/// How wide a column would be, and how narrow it may become.
+#[derive(Clone, Copy)]
+struct Span {
+    natural: usize,
+    least: usize,
+}
+
+impl Span {
+    fn of<'a>(heading: &Heading, cells: impl Iterator<Item = &'a String> + Clone) -> Self {
+        let natural = cells
+            .clone()
+            .map(|cell| cell.width())
+            .fold(heading.name.width(), usize::max);
+        let whole = heading.numeric || heading.optional || cells.clone().any(|cell| is_identifier(cell));
+        Self {
+            natural,
+            least: if whole { natural } else { natural.min(LEAST_WIDTH) },
+        }
+    }
+}
+
+/// Whether the text has the shape of a UUID, which processes and streams go by.
+fn is_identifier(text: &str) -> bool {
+    text.len() == IDENTIFIER_LENGTH
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
 /// The widths that columns get in a table of `total`, or `None` when it cannot hold them.
-fn fit(natural: &[usize], total: usize) -> Option<Vec<usize>> {
-    let separators = SEPARATOR_WIDTH * natural.len().saturating_sub(1) + 2;
+fn fit(spans: &[Span], total: usize) -> Option<Vec<usize>> {
+    let separators = SEPARATOR_WIDTH * spans.len().saturating_sub(1) + 2;
     let available = total.checked_sub(separators)?;
-    let mut widths = natural.to_vec();
+    if spans.iter().map(|span| span.least).sum::<usize>() > available {
+        return None;
+    }
+    let mut widths: Vec<usize> = spans.iter().map(|span| span.natural).collect();
     let mut excess = widths.iter().sum::<usize>().saturating_sub(available);
     while excess > 0 {
-        let widest = widths.iter().copied().max()?;
-        if widest <= LEAST_WIDTH {
-            return None;
-        }
-        let next = widths
+        let (widest, _) = widths
             .iter()
-            .copied()
-            .filter(|width| *width < widest)
-            .max()
-            .unwrap_or(0)
-            .max(LEAST_WIDTH);
-        let count = widths.iter().filter(|width| **width == widest).count();
-        let step = (widest - next).min(excess.div_ceil(count)).max(1);
-        for width in widths.iter_mut().filter(|width| **width == widest) {
-            let cut = step.min(excess);
-            *width -= cut;
-            excess -= cut;
-        }
+            .enumerate()
+            .filter(|(column, width)| **width > spans[*column].least)
+            .max_by_key(|(_, width)| **width)?;
+        widths[widest] -= 1;
+        excess -= 1;
     }
     Some(widths)
 }
 
-fn horizontal(headings: &[Heading], rows: &[Vec<String>], widths: &[usize]) -> String {
-    let cell = |text: &str, column: usize, heading: &Heading| {
-        Cell::new(truncate(text, widths[column])).set_alignment(if heading.numeric {
+/// Draws the columns that `widths` names by their index.
+fn horizontal(headings: &[Heading], rows: &[Vec<String>], widths: &[(usize, usize)]) -> String {
+    let cell = |text: &str, column: usize, width: usize| {
+        Cell::new(truncate(text, width)).set_alignment(if headings[column].numeric {
             CellAlignment::Right
         } else {
             CellAlignment::Left
@@ -105,45 +144,66 @@ fn horizontal(headings: &[Heading], rows: &[Vec<String>], widths: &[usize]) -> S
     *style = presets::UTF8_NO_BORDERS;
     style.row_separator = presets::UTF8_FULL_CONDENSED.row_separator;
     table.set_header(
-        headings
+        widths
             .iter()
-            .enumerate()
-            .map(|(column, heading)| cell(&heading.name, column, heading)),
+            .map(|(column, width)| cell(&headings[*column].name, *column, *width)),
     );
     for row in rows {
         table.add_row(
-            headings
+            widths
                 .iter()
-                .enumerate()
-                .map(|(column, heading)| cell(row.get(column).map_or("", String::as_str), column, heading)),
+                .map(|(column, width)| cell(row.get(*column).map_or("", String::as_str), *column, *width)),
         );
     }
-    let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    text.shrink_to_fit();
-    text
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-fn vertical(headings: &[Heading], rows: &[Vec<String>], width: Option<usize>) -> String {
+/// Draws a field a line; a value that is longer than the rest of its line goes on below it, for a few lines.
+fn vertical(headings: &[Heading], rows: &[Vec<String>], width: usize) -> String {
     let name_width = headings.iter().map(|heading| heading.name.width()).max().unwrap_or(0);
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
         text.push_str(&format!("── row {}\n", index + 1));
         for (column, heading) in headings.iter().enumerate() {
             let padding = " ".repeat(name_width - heading.name.width());
-            let line = format!(
-                "{}{padding}  {}",
-                heading.name,
-                row.get(column).map_or("", String::as_str)
-            );
-            let line = match width {
-                Some(width) => truncate(&line, width),
-                None => line,
+            let line = format!("{}{padding}  ", heading.name);
+            let indent = if line.width() + LEAST_WIDTH <= width {
+                line.width()
+            } else {
+                0
             };
-            text.push_str(line.trim_end());
-            text.push('\n');
+            text.push_str(&flow(line, row.get(column).map_or("", String::as_str), indent, width));
         }
     }
     text
+}
+
+/// The value after the start of its line, broken at the width and continued at the indent, and cut after a few lines.
+fn flow(start: String, value: &str, indent: usize, width: usize) -> String {
+    let mut lines = vec![if start.width() <= width {
+        start
+    } else {
+        truncate(&start, width)
+    }];
+    let mut used = lines[0].width();
+    for character in value.chars() {
+        let character_width = character.width().unwrap_or(0);
+        if used + character_width > width {
+            if lines.len() == MOST_LINES {
+                if let Some(last) = lines.last_mut() {
+                    *last = truncate(&format!("{last}{character}"), width);
+                }
+                break;
+            }
+            lines.push(" ".repeat(indent));
+            used = indent;
+        }
+        used += character_width;
+        if let Some(last) = lines.last_mut() {
+            last.push(character);
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 /// The text in at most `width` columns of the terminal; what is cut is marked with an ellipsis.
@@ -219,6 +279,24 @@ mod tests {
     #[test]
     fn a_very_narrow_one_gets_a_field_a_line() {
         insta::assert_snapshot!(table(&headings(), &rows(), Some(24)));
+    }
+
+    #[test]
+    fn identifiers_stay_whole_and_optional_columns_go_first() {
+        let headings = [
+            Heading::text("instance"),
+            Heading::number("rows"),
+            Heading::number("bytes").optional(),
+            Heading::text("insert time").optional(),
+        ];
+        let rows = [vec![
+            "81f024fc-940c-4d62-8666-6041b8edd90a".to_owned(),
+            "2,592".to_owned(),
+            "295.1 kB".to_owned(),
+            "2026-11-21T11:00:00Z to 2026-11-24T11:00:00Z".to_owned(),
+        ]];
+        let drawn = [80, 62, 50, 40].map(|width| format!("{width} columns\n{}", table(&headings, &rows, Some(width))));
+        insta::assert_snapshot!(drawn.join("\n"));
     }
 
     proptest! {

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lakepilot_query::to_rfc3339;
+use unicode_width::UnicodeWidthStr;
+
+/// How much further in the continuation of a line begins.
+const HANGING: usize = 4;
 
 /// A count with its thousands apart: `1,234,567`.
 pub(crate) fn count(value: u64) -> String {
@@ -56,6 +60,56 @@ pub(crate) fn duration(value: Duration) -> String {
     }
 }
 
+/// Text whose lines are broken between words to fit a width; what goes on is indented. A word that is too long by itself
+/// stays whole, for the terminal to break.
+pub(crate) fn wrap(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else {
+        return text.to_owned();
+    };
+    text.split('\n')
+        .map(|line| wrap_line(line, width))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn wrap_line(line: &str, width: usize) -> String {
+    if visible_width(line) <= width {
+        return line.to_owned();
+    }
+    let start = line.len() - line.trim_start_matches(' ').len();
+    let indent = " ".repeat(start + HANGING);
+    let mut wrapped = line[..start].to_owned();
+    let mut used = start;
+    for (index, word) in line[start..].split(' ').enumerate() {
+        let word_width = visible_width(word);
+        if index > 0 {
+            if used + 1 + word_width > width {
+                wrapped.truncate(wrapped.trim_end_matches(' ').len());
+                wrapped.push('\n');
+                wrapped.push_str(&indent);
+                used = indent.len();
+            } else {
+                wrapped.push(' ');
+                used += 1;
+            }
+        }
+        wrapped.push_str(word);
+        used += word_width;
+    }
+    wrapped
+}
+
+/// The columns that a text takes, without the escape sequences that colour it.
+fn visible_width(text: &str) -> usize {
+    let mut width = 0;
+    let mut rest = text;
+    while let Some(at) = rest.find('\x1b') {
+        width += rest[..at].width();
+        rest = rest[at..].split_once('m').map_or("", |(_, after)| after);
+    }
+    width + rest.width()
+}
+
 /// Two times as a range; nothing when there are none.
 pub(crate) fn range(range: Option<(DateTime<Utc>, DateTime<Utc>)>) -> String {
     range.map_or_else(String::new, |(begin, end)| {
@@ -66,6 +120,7 @@ pub(crate) fn range(range: Option<(DateTime<Utc>, DateTime<Utc>)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn counts_have_their_thousands_apart() {
@@ -86,6 +141,31 @@ mod tests {
             (2e12, "2.0 TB"),
         ] {
             assert_eq!(bytes(value), text);
+        }
+    }
+
+    #[test]
+    fn lines_break_between_words_and_go_on_indented() {
+        let text = "\u{1b}[1;31merror:\u{1b}[0m cannot reach the server\n  caused by: connection refused by the peer";
+        assert_eq!(wrap(text, None), text);
+        assert_eq!(
+            wrap(text, Some(24)),
+            "\u{1b}[1;31merror:\u{1b}[0m cannot reach the\n    server\n  caused by: connection\n      refused by the\n      peer"
+        );
+        assert_eq!(
+            wrap("a-word-that-is-too-long b", Some(10)),
+            "a-word-that-is-too-long\n    b"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn wrapping_keeps_every_word(text in "[a-zé名 \n]{0,120}", width in 8usize..60) {
+            let wrapped = wrap(&text, Some(width));
+            prop_assert_eq!(
+                wrapped.split_whitespace().collect::<Vec<_>>(),
+                text.split_whitespace().collect::<Vec<_>>()
+            );
         }
     }
 

@@ -5,6 +5,8 @@
 mod bad_input;
 mod checks;
 mod harness;
+mod help;
 mod partitions;
 mod rows;
 mod serve;
+mod talk;
