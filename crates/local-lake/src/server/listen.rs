@@ -25,9 +25,11 @@ use crate::server::token::guard;
 const FRAME_BYTES: u32 = 256 << 10;
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// How often a silent client is asked whether it is there. A query for a client that is not, ends.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PING_PATIENCE: Duration = Duration::from_secs(20);
+/// How often a client is asked whether it is there, and how long it may take to answer: long, because one that a pager or a
+/// debugger holds up is there. A query whose client is not, ends.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+const PING_PATIENCE: Duration = Duration::from_secs(300);
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long errors may take to get to their clients once the grace is over, before the sockets are cut.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -236,7 +238,7 @@ fn transport(tls: Option<&TlsIdentity>) -> Result<Server> {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
     let identity = Identity::from_pem(&tls.certificate, &tls.key);
-    let config = ServerTlsConfig::new().identity(identity).timeout(PING_PATIENCE);
+    let config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_PATIENCE);
     server.tls_config(config).map_err(|error| {
         let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         Error::new(
