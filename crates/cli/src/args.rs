@@ -278,7 +278,7 @@ pub(crate) enum PartitionsCommand {
     List(ListArgs),
     /// Retire the partitions of one view instance that lie within --begin and --end (insert time)
     Retire(RetireArgs),
-    /// Retire all partitions of all non-global view instances
+    /// Retire the partitions of all non-global view instances, or those within --begin and --end (insert time)
     RetireInstances(RetireInstancesArgs),
     /// Retire the partitions of one process and of its streams
     RetireProcess(RetireProcessArgs),
@@ -408,7 +408,7 @@ pub(crate) struct StreamsArgs {
 #[cfg(feature = "lake")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum LakeCommand {
-    /// Serve a lake over Arrow Flight SQL
+    /// Serve a lake over Arrow Flight SQL; with --token-file, clients must send the token in it
     Serve(ServeArgs),
     /// Make a lake and fill it with realistic telemetry
     Generate(GenerateArgs),

@@ -29,10 +29,19 @@ impl Context {
         self.global.token_file.as_deref()
     }
 
-    /// The text of `--end`.
+    /// The time of `--end`, or now; for a command that takes no `--begin`.
     #[cfg(feature = "lake")]
-    pub(crate) fn end(&self) -> Option<&str> {
-        self.global.end.as_deref()
+    pub(crate) fn end_or_now(&self) -> Result<chrono::DateTime<Utc>> {
+        if self.global.begin.is_some() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "this command takes no --begin: --days says how far before --end it begins",
+            ));
+        }
+        let now = Utc::now();
+        self.global.end.as_deref().map_or(Ok(now), |text| {
+            parse_time(text, now).map_err(|error| error.context("--end"))
+        })
     }
 
     /// The URL of the server, or of the embedded lake.
@@ -99,6 +108,17 @@ impl Context {
                 "--begin is needed, and --end unless it is now: they are the range of insert time that is meant",
             )
         })
+    }
+
+    /// Refuses a time range, for a command that would do more than it says if it ignored one.
+    pub(crate) fn refuse_time_range(&self, instead: &str) -> Result<()> {
+        if self.global.begin.is_none() && self.global.end.is_none() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("this command takes no --begin and --end: {instead}"),
+        ))
     }
 
     /// The SQL text of the arguments.

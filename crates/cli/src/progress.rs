@@ -127,12 +127,12 @@ fn describe(rows: u64, bytes: u64, elapsed: Duration, snapshot: &ProgressSnapsho
     let share = snapshot
         .share_done()
         .map_or_else(String::new, |share| format!("{:.0} % · ", share * 100.0));
-    let left = snapshot.time_left().map_or_else(
-        || "time left unknown".to_owned(),
-        |left| format!("{} left", text::duration(left)),
-    );
+    let (left, unknown) = match snapshot.time_left() {
+        Some(left) => (format!("{} left · ", text::duration(left)), ""),
+        None => (String::new(), " · time left unknown"),
+    };
     format!(
-        "{share}{} · {} · {} rows/s · {}/s · {} · {left}",
+        "{share}{left}{} · {} · {} rows/s · {}/s · {}{unknown}",
         text::counted(rows, "row"),
         text::bytes(bytes as f64),
         text::count(snapshot.rows_per_second() as u64),
@@ -151,7 +151,7 @@ mod tests {
         let known = ProgressSnapshot::new(500_000, 80_000_000, elapsed, Some(2_000_000));
         insta::assert_snapshot!(
             describe(500_000, 80_000_000, elapsed, &known),
-            @"25 % · 500,000 rows · 80.0 MB · 250,000 rows/s · 40.0 MB/s · 2.00 s · 6.00 s left"
+            @"25 % · 6.00 s left · 500,000 rows · 80.0 MB · 250,000 rows/s · 40.0 MB/s · 2.00 s"
         );
         let unknown = ProgressSnapshot::new(500_000, 80_000_000, elapsed, None);
         insta::assert_snapshot!(

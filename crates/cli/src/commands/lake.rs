@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::Utc;
 use indicatif::{ProgressBar, ProgressStyle};
 use lakepilot_local_lake::{
     BearerToken, Fault, FlightServer, GenerateOptions, ImportOptions, InstanceInfo, Lake, LakeService, ServeOptions,
     ServiceOptions, TlsIdentity, generate as fill, import_file,
 };
-use lakepilot_query::{Error, ErrorKind, Result, parse_time, to_rfc3339};
+use lakepilot_query::{Error, ErrorKind, Result, to_rfc3339};
 
 use super::blocking;
 use crate::args::{FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
@@ -93,17 +92,12 @@ async fn shutdown_signal() -> Result<&'static str> {
 }
 
 async fn generate(args: GenerateArgs, context: &Context) -> Result<Outcome> {
-    let now = Utc::now();
-    let end = match context.end() {
-        Some(text) => parse_time(text, now).map_err(|error| error.context("--end"))?,
-        None => now,
-    };
     let options = GenerateOptions {
         rows: args.rows,
         days: args.days,
         processes: args.processes,
         seed: args.seed,
-        end,
+        end: context.end_or_now()?,
     };
     let messages = context.messages;
     let dir = args.dir;

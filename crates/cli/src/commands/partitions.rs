@@ -32,6 +32,7 @@ pub(crate) async fn partitions(command: PartitionsCommand, context: &Context) ->
         }
         PartitionsCommand::RetireInstances(args) => retire_instances(args, context).await,
         PartitionsCommand::RetireProcess(args) => {
+            context.refuse_time_range("--older-than says which partitions of the process are meant")?;
             let cutoff = args
                 .older_than
                 .as_deref()

@@ -195,8 +195,11 @@ fn flow(start: String, value: &str, indent: usize, width: usize) -> String {
                 }
                 break;
             }
-            lines.push(" ".repeat(indent));
-            used = indent;
+            let moved = lines
+                .last_mut()
+                .map_or_else(String::new, |last| take_word(last, indent, width));
+            lines.push(" ".repeat(indent) + &moved);
+            used = indent + moved.width();
         }
         used += character_width;
         if let Some(last) = lines.last_mut() {
@@ -204,6 +207,14 @@ fn flow(start: String, value: &str, indent: usize, width: usize) -> String {
         }
     }
     lines.iter().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Takes the word that a line ends with off the line, when it is short, so that it is not broken; a long one may be.
+fn take_word(line: &mut String, indent: usize, width: usize) -> String {
+    match line.rfind(' ') {
+        Some(space) if space > indent && line[space + 1..].width() * 2 < width - indent => line.split_off(space + 1),
+        _ => String::new(),
+    }
 }
 
 /// The text in at most `width` columns of the terminal; what is cut is marked with an ellipsis.

@@ -43,6 +43,25 @@ fn times_and_ranges() {
 }
 
 #[test]
+fn ranges_that_would_be_ignored() {
+    check(
+        &["--begin", "1h", "partitions", "retire-process", "p", "--yes"],
+        2,
+        "--older-than",
+    );
+    check(
+        &["--begin", "1h", "lake", "generate", "/nowhere/lake", "--rows", "1"],
+        2,
+        "--days",
+    );
+    check(
+        &["partitions", "retire", "log_entries", "global"],
+        2,
+        "--begin is needed",
+    );
+}
+
+#[test]
 fn empty_sql() {
     check(&["query", ""], 2, "the SQL text is empty");
     check(&["schema", "  "], 2, "the SQL text is empty");
