@@ -52,11 +52,13 @@ fn run(command: args::Command, context: &Context) -> Result<Outcome> {
             return commands::dispatch(command, context).await;
         }
         tokio::select! {
-            outcome = commands::dispatch(command, context) => outcome,
+            // The signal first: its handler has to stand before the command makes its first file.
+            biased;
             signal = tokio::signal::ctrl_c() => {
                 signal?;
                 Err(Error::new(ErrorKind::Cancelled, "interrupted"))
             }
+            outcome = commands::dispatch(command, context) => outcome,
         }
     });
     // Dropping the futures has called the queries off; give the connection's tasks a moment to say so.

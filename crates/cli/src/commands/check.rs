@@ -55,10 +55,7 @@ pub(crate) fn describe(sql: &str, analysis: &Analysis) -> String {
             "{}: {} [{}] at line {}, column {}\n",
             finding.severity, finding.message, finding.rule, start.line, start.column
         ));
-        if let Some(line) = usize::try_from(start.line)
-            .ok()
-            .and_then(|line| lines.get(line.saturating_sub(1)))
-        {
+        if let Some(line) = lines.get(start.line.saturating_sub(1)) {
             told.push_str(&format!("    {}\n", output::printable(line.trim_end())));
         }
         if !finding.why.is_empty() {

@@ -67,28 +67,38 @@ async fn serve(args: ServeArgs, context: &Context) -> Result<Outcome> {
     let server = FlightServer::bind(Arc::new(service), options)?;
     let url = server.url();
     let handle = server.spawn();
+    // Before the line that says that all is ready, since who reads it may send a signal at once.
+    let shutdown = shutdown_signal()?;
     // The one line that scripts wait for.
     output::print(&format!("listening on {url}\n"))?;
-    let signal = shutdown_signal().await?;
+    let signal = shutdown.await?;
     context.messages.tell(format!("{signal}: finishing what is in flight"));
     handle.shutdown().await?;
     Ok(Outcome::Done)
 }
 
+/// Waits for a signal to end; the handlers stand when this returns, before the future is polled.
 #[cfg(unix)]
-async fn shutdown_signal() -> Result<&'static str> {
+fn shutdown_signal() -> Result<impl Future<Output = Result<&'static str>>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("terminated"),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "interrupted").map_err(Error::from),
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => Ok("terminated"),
+            _ = interrupt.recv() => Ok("interrupted"),
+        }
+    })
 }
 
-#[cfg(not(unix))]
-async fn shutdown_signal() -> Result<&'static str> {
-    tokio::signal::ctrl_c().await?;
-    Ok("interrupted")
+/// Waits for Ctrl-C; the handler stands when this returns, before the future is polled.
+#[cfg(windows)]
+fn shutdown_signal() -> Result<impl Future<Output = Result<&'static str>>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+        Ok("interrupted")
+    })
 }
 
 async fn generate(args: GenerateArgs, context: &Context) -> Result<Outcome> {
@@ -104,12 +114,12 @@ async fn generate(args: GenerateArgs, context: &Context) -> Result<Outcome> {
     let shown = dir.display().to_string();
     let report = blocking(move || fill_with_progress(&Lake::create(&dir)?, &options, messages)).await?;
     context.messages.tell(format!(
-        "made the lake {shown}: {}, {}, {}, {} of {} from {} to {}",
-        format!("{} log entries", text::count(report.log_entries)),
+        "made the lake {shown}: {} log entries, {}, {}, {} of {} processes from {} to {}",
+        text::count(report.log_entries),
         text::counted(report.measures, "measure"),
         text::counted(report.thread_spans, "thread span"),
         text::counted(report.async_events, "async event"),
-        format!("{} processes", report.process_ids.len()),
+        report.process_ids.len(),
         to_rfc3339(report.begin),
         to_rfc3339(report.end),
     ));

@@ -163,7 +163,8 @@ async fn retire(
     tokio::pin!(applying);
     let report = loop {
         tokio::select! {
-            report = &mut applying => break report?,
+            // The signal first: its handler has to stand before the first partition goes.
+            biased;
             signal = tokio::signal::ctrl_c() => {
                 signal?;
                 if stop.is_stopped() {
@@ -175,6 +176,7 @@ async fn retire(
                 messages.tell("stopping: what is in flight is finished first; Ctrl-C again to end at once");
                 stop.stop();
             }
+            report = &mut applying => break report?,
         }
     };
     if json {
