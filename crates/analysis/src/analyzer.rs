@@ -3,15 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lakepilot_query::{Clock, Error, ErrorKind, Query, QueryService, Result, SystemClock, TimeRange};
+use lakepilot_catalog::ColumnReader;
+use lakepilot_query::{Clock, Error, ErrorKind, Query, QueryService, QueryServiceExt, Result, SystemClock};
 use serde::Serialize;
 use sqlparser::ast::Statement;
 
 use crate::context::{CallRange, RuleContext};
 use crate::report::Report;
+use crate::rules::Rule;
 use crate::source::Source;
 use crate::syntax::{self, ParsedStatement};
-use crate::{Config, Finding, SchemaAnalysis, Severity, SizeModel, Span, rules};
+use crate::{Config, Finding, QueryShape, SchemaAnalysis, Severity, SizeModel, Span, ignore, model, rules, slicing};
 
 /// What is known of one statement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +23,9 @@ pub struct StatementAnalysis {
     pub span: Span,
     /// What the rules found, in the order of the text.
     pub findings: Vec<Finding>,
+    /// What it reads, and whether it can be cut by time; `None` when it is not a query.
+    #[serde(flatten)]
+    pub shape: Option<QueryShape>,
     /// The schema of the result, where a service was asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaAnalysis>,
@@ -97,6 +102,7 @@ impl Analyzer {
         let call = call.into();
         let statements = syntax::parse(&source)
             .iter()
+            .enumerate()
             .map(|statement| self.check_statement(&source, statement, call, &Verdict::default()))
             .collect();
         Analysis { statements }
@@ -129,6 +135,7 @@ impl Analyzer {
         let source = Source::new(sql);
         let statements = syntax::parse(&source)
             .iter()
+            .enumerate()
             .zip(&verdicts)
             .map(|(statement, verdict)| self.check_statement(&source, statement, call, verdict))
             .collect();
@@ -138,29 +145,67 @@ impl Analyzer {
     fn check_statement(
         &self,
         source: &Source<'_>,
-        statement: &ParsedStatement,
+        (index, statement): (usize, &ParsedStatement),
         call: CallRange,
         verdict: &Verdict,
     ) -> StatementAnalysis {
+        let now = self.clock.now();
+        let model = statement
+            .parsed
+            .as_ref()
+            .ok()
+            .and_then(read_query)
+            .map(|query| model::build(query, now));
+        let ignores = ignore::ignores(source, &statement.tokens);
         let context = RuleContext {
+            source,
+            tokens: &statement.tokens,
             range: statement.range.clone(),
+            first_word: syntax::word_at(source.text(), statement.range.start),
+            index,
             parsed: statement.parsed.as_ref(),
+            model: model.as_ref(),
             schema: verdict.schema.as_ref(),
             rejection: verdict.rejection.as_ref(),
+            service_views: &verdict.views,
+            ignores: &ignores,
             call,
             config: &self.config,
+            now,
         };
-        let mut report = Report::new(source);
+        let mut report = Report::new(source, &ignores, &self.config);
         for &rule in rules::all() {
-            if report.begin_rule(rule, &self.config) {
+            if report.begin_rule(rule) && !verdict.overrules(rule) {
                 rule.check(&context, &mut report);
             }
         }
+        let is_query = matches!(statement.parsed, Ok(Statement::Query(_)));
+        let shape = model.as_ref().filter(|_| is_query).map(|model| {
+            let sliceable = slicing::sliceable(source, &statement.tokens, model, statement.range.clone());
+            QueryShape::new(source, model, call, sliceable)
+        });
         StatementAnalysis {
             span: source.span(statement.range.clone()),
             findings: report.into_findings(),
+            shape,
             schema: verdict.schema.clone(),
         }
+    }
+}
+
+/// The query that a statement runs; planning one with `EXPLAIN` reads nothing.
+fn read_query(statement: &Statement) -> Option<&sqlparser::ast::Query> {
+    match statement {
+        Statement::Query(query) => Some(query),
+        Statement::Explain {
+            analyze: true,
+            statement,
+            ..
+        } => match statement.as_ref() {
+            Statement::Query(query) => Some(query),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -169,6 +214,19 @@ impl Analyzer {
 struct Verdict {
     schema: Option<SchemaAnalysis>,
     rejection: Option<Error>,
+    /// The names of its views, asked for when one was not found.
+    views: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether the service knows better than the rule: a name that it resolves exists.
+    fn overrules(&self, rule: &dyn Rule) -> bool {
+        self.schema.is_some()
+            && matches!(
+                rule.name(),
+                "unknown-view" | "unknown-column" | "unknown-function" | "span-view-without-instance"
+            )
+    }
 }
 
 /// Whether a service may be asked to plan the statement: some plan a `CREATE` by carrying it out.
@@ -177,22 +235,41 @@ fn is_plannable(statement: &ParsedStatement) -> bool {
 }
 
 async fn ask(service: &dyn QueryService, sql: &str, call: CallRange) -> Result<Verdict> {
-    let range = match (call.begin, call.end) {
-        (Some(begin), Some(end)) => TimeRange::new(begin, end).ok(),
-        _ => None,
-    };
-    let query = Query::new(sql)?.with_time_range(range);
+    let query = Query::new(sql)?.with_time_range(call.time_range());
     match service.prepare(&query).await {
         Ok(prepared) => Ok(Verdict {
             schema: Some(SchemaAnalysis::new(&prepared.schema(), &SizeModel::for_query(&query))),
-            rejection: None,
+            ..Verdict::default()
         }),
-        Err(error) if is_verdict(error.kind()) => Ok(Verdict {
-            schema: None,
-            rejection: Some(error),
-        }),
+        Err(error) if is_verdict(error.kind()) => {
+            let views = match error.message().contains("not found") {
+                // Names that are only offered as help are not worth an error.
+                true => view_names(service).await.unwrap_or_default(),
+                false => Vec::new(),
+            };
+            Ok(Verdict {
+                schema: None,
+                rejection: Some(error),
+                views,
+            })
+        }
         Err(error) => Err(error.context("asking the service to plan the query")),
     }
+}
+
+async fn view_names(service: &dyn QueryService) -> Result<Vec<String>> {
+    let result = service
+        .collect(&Query::new("SELECT view_set_name FROM list_view_sets()")?)
+        .await?;
+    let mut names = Vec::new();
+    for batch in &result.batches {
+        let columns = ColumnReader::new(batch, "list_view_sets()");
+        let column = columns.required::<String>("view_set_name")?;
+        for row in 0..columns.num_rows() {
+            names.push(column.value(row)?);
+        }
+    }
+    Ok(names)
 }
 
 /// Whether an error tells about the statement rather than about the service. Older services say `Internal` for SQL
@@ -230,9 +307,9 @@ mod tests {
     #[tokio::test]
     async fn the_place_in_the_refusal_is_the_place_of_the_finding() {
         let service = refusing(|| {
-            Error::new(ErrorKind::InvalidQuery, "no field named nope").with_position(Position { line: 2, column: 8 })
+            Error::new(ErrorKind::InvalidQuery, "msg cannot be had").with_position(Position { line: 2, column: 8 })
         });
-        let sql = "-- é\n SELECT 1,\n       nope;";
+        let sql = "-- é\n SELECT 1,\n       msg FROM log_entries;";
         let analysis = Analyzer::default()
             .check_online(&service, sql, CallRange::default())
             .await
@@ -241,7 +318,7 @@ mod tests {
             .findings()
             .find(|finding| finding.rule == "rejected-by-server")
             .unwrap();
-        assert_eq!(&sql[finding.span.range()], "nope");
+        assert_eq!(&sql[finding.span.range()], "msg");
         assert_eq!((finding.span.start.line, finding.span.start.column), (3, 8));
     }
 

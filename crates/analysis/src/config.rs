@@ -98,7 +98,7 @@ impl Config {
     pub(crate) fn severity(&self, rule: &dyn rules::Rule) -> Option<Severity> {
         match self.rules.get(rule.name()) {
             Some(level) => level.severity(),
-            None => Some(rule.severity()),
+            None => Some(rule.info().severity),
         }
     }
 }

@@ -1,77 +1,40 @@
 //! `missing-time-range`
 
-use std::ops::ControlFlow;
+use sqlparser::ast::Spanned;
 
-use sqlparser::ast::{Expr, ObjectName, visit_expressions, visit_relations};
-
-use super::{Documentation, Rule};
+use super::ineffective_time_filter::ineffective_conjunct;
+use super::{Rule, RuleInfo};
 use crate::Severity;
 use crate::context::RuleContext;
 use crate::report::Report;
 
+static INFO: RuleInfo = RuleInfo {
+    name: "missing-time-range",
+    severity: Severity::Warning,
+    why: "without a time range the service opens every partition of the view",
+    text: "The query reads telemetry and nothing bounds it in time, so every partition of the view is \
+           opened. Put a time range on the call: it decides which partitions are opened, and filters their \
+           rows. Queries of metadata (processes, streams, blocks, list_partitions()) need none. \
+           thread_spans without a range is refused.",
+    bad: "SELECT count(*) FROM log_entries WHERE level <= 2",
+    good: "SELECT count(*) FROM log_entries WHERE level <= 2 AND time >= now() - INTERVAL '1 hour'",
+};
+
 pub(super) struct MissingTimeRange;
 
 impl Rule for MissingTimeRange {
-    fn name(&self) -> &'static str {
-        "missing-time-range"
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Warning
-    }
-
-    fn why(&self) -> &'static str {
-        "without a time range the server opens every partition of the view"
-    }
-
-    fn documentation(&self) -> Documentation {
-        Documentation {
-            text: "The query reads telemetry and nothing bounds it in time, so every partition of the view is opened. Put \
-                   a time range on the call: it decides which partitions are opened, and filters their rows. Queries of \
-                   metadata (processes, streams, list_partitions()) need none.",
-            bad: "SELECT count(*) FROM log_entries WHERE level <= 2",
-            good: "SELECT count(*) FROM log_entries WHERE level <= 2 -- with --begin 1h",
-        }
+    fn info(&self) -> &'static RuleInfo {
+        &INFO
     }
 
     fn check(&self, context: &RuleContext<'_>, report: &mut Report<'_>) {
-        const TIMED: &[&str] = &[
-            "log_entries",
-            "measures",
-            "log_stats",
-            "thread_spans",
-            "async_events",
-            "view_instance",
-        ];
-        if context.call.has_range() {
-            return;
-        }
-        let Some(statement) = context.statement() else { return };
-        let mut timed = None;
-        let _: ControlFlow<()> = visit_relations(statement, |relation: &ObjectName| {
-            let name = relation.to_string().to_lowercase();
-            if TIMED.contains(&name.as_str()) {
-                timed = Some(relation.clone());
+        for scan in context.scans_without_range() {
+            if !scan.is_bounded() && ineffective_conjunct(context, scan).is_none() {
+                let range = report.source().range(scan.name.span());
+                report
+                    .add(range, format!("'{}' is read without a time range", scan.view.name))
+                    .help("give the call a time range, such as --begin 1h");
             }
-            ControlFlow::Continue(())
-        });
-        let Some(timed) = timed else { return };
-        let mut filtered = false;
-        let _: ControlFlow<()> = visit_expressions(statement, |expression: &Expr| {
-            if let Expr::BinaryOp { left, .. } | Expr::Between { expr: left, .. } = expression {
-                filtered |= matches!(left.as_ref(), Expr::Identifier(name) if ["time", "begin", "end", "time_bin"].contains(&name.value.as_str()));
-            }
-            ControlFlow::Continue(())
-        });
-        if filtered {
-            return;
         }
-        let span = sqlparser::ast::Spanned::span(&timed);
-        report
-            .add(
-                report.source().range(span),
-                format!("'{timed}' is read without a time range"),
-            )
-            .help("give the call a time range");
     }
 }

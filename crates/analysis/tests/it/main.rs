@@ -1,0 +1,7 @@
+//! The analyser from outside: a corpus of queries with what is to be found in them, and what people and programs read.
+
+mod corpus;
+mod fuzz;
+mod limits;
+mod rendering;
+mod slicing;
