@@ -1,0 +1,4 @@
+//! Integration tests against whole servers.
+
+mod python;
+mod suite;
