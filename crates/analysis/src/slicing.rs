@@ -222,13 +222,13 @@ impl Judge<'_, '_> {
 
     fn row_by_row(&self, select: &Select) -> Result<(), Refusal> {
         let start = || self.source.range(select.select_token.0.span);
-        if let Some(distinct) = &select.distinct {
-            if !matches!(distinct, Distinct::All) {
-                return refuse(
-                    self.last_keyword(&[Keyword::DISTINCT]),
-                    "DISTINCT compares rows of the whole range",
-                );
-            }
+        if let Some(distinct) = &select.distinct
+            && !matches!(distinct, Distinct::All)
+        {
+            return refuse(
+                self.last_keyword(&[Keyword::DISTINCT]),
+                "DISTINCT compares rows of the whole range",
+            );
         }
         match &select.group_by {
             GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty() => {}
@@ -381,7 +381,7 @@ impl Judge<'_, '_> {
         let node = &self.model.selects[*id];
         let column = qualified(node.sources[0].name.as_deref(), begin);
         let start = self.source.offset(node.select.select_token.0.span.start);
-        let Some((from, end)) = self.from_clause(start) else {
+        let Some((from, end)) = self.clause_from(start) else {
             return refuse(self.whole.clone(), "the FROM was not found in the text");
         };
         let existing = match node.select.selection {
@@ -392,7 +392,7 @@ impl Judge<'_, '_> {
     }
 
     /// From the `FROM` of the select that begins at an offset to the end of that select.
-    fn from_clause(&self, start: usize) -> Option<(usize, usize)> {
+    fn clause_from(&self, start: usize) -> Option<(usize, usize)> {
         let mut depth = 0usize;
         let mut from = None;
         let mut end = start;

@@ -228,10 +228,11 @@ impl<'a> Model<'a> {
         }
         let mut column = unnested(column);
         // A cast to a time keeps the order of times.
-        if let Expr::Cast { expr, data_type, .. } = column {
-            if is_time_type(data_type) && !matches!(data_type, sqlparser::ast::DataType::Date) {
-                column = unnested(expr);
-            }
+        if let Expr::Cast { expr, data_type, .. } = column
+            && is_time_type(data_type)
+            && !matches!(data_type, sqlparser::ast::DataType::Date)
+        {
+            column = unnested(expr);
         }
         if !matches!(column, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
             return bounds;

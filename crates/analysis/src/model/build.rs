@@ -77,10 +77,10 @@ impl<'a> Builder<'a> {
             let id = self.query(query, Role::Cte, parent);
             self.ctes.push((name, id));
         }
-        if !alias.columns.is_empty() {
-            if let Some((_, id)) = self.ctes.last() {
-                self.rename(*id, alias);
-            }
+        if !alias.columns.is_empty()
+            && let Some((_, id)) = self.ctes.last()
+        {
+            self.rename(*id, alias);
         }
     }
 
@@ -126,11 +126,11 @@ impl<'a> Builder<'a> {
     }
 
     fn after_body(&mut self, query: &'a Query, scope: Option<SelectId>) {
-        if let Some(order_by) = &query.order_by {
-            if let OrderByKind::Expressions(list) = &order_by.kind {
-                for item in list {
-                    self.expression(&item.expr, scope, Clause::OrderBy);
-                }
+        if let Some(order_by) = &query.order_by
+            && let OrderByKind::Expressions(list) = &order_by.kind
+        {
+            for item in list {
+                self.expression(&item.expr, scope, Clause::OrderBy);
             }
         }
         match &query.limit_clause {

@@ -45,7 +45,7 @@ pub(crate) fn string_literal(expression: &Expr) -> Option<&str> {
 }
 
 /// The arguments of a function that are plain expressions, in order; `None` when one is something else.
-pub(crate) fn plain_arguments<'a>(arguments: &'a [FunctionArg]) -> Option<Vec<&'a Expr>> {
+pub(crate) fn plain_arguments(arguments: &[FunctionArg]) -> Option<Vec<&Expr>> {
     arguments
         .iter()
         .map(|argument| match argument {

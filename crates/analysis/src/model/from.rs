@@ -93,16 +93,16 @@ impl<'a> Builder<'a> {
         let Some(last) = last_part(name) else {
             return SourceColumns::Unknown;
         };
-        if name.0.len() == 1 {
-            if let Some((_, query)) = self.ctes.iter().rev().find(|(cte, _)| *cte == last) {
-                return match self.model.queries.get_mut(*query) {
-                    Some(node) => {
-                        node.uses += 1;
-                        SourceColumns::Query(*query)
-                    }
-                    None => SourceColumns::Unknown,
-                };
-            }
+        if name.0.len() == 1
+            && let Some((_, query)) = self.ctes.iter().rev().find(|(cte, _)| *cte == last)
+        {
+            return match self.model.queries.get_mut(*query) {
+                Some(node) => {
+                    node.uses += 1;
+                    SourceColumns::Query(*query)
+                }
+                None => SourceColumns::Unknown,
+            };
         }
         if !is_default_schema(name) {
             return SourceColumns::Unknown;
@@ -138,15 +138,15 @@ impl<'a> Builder<'a> {
             return SourceColumns::Unknown;
         };
         let function = known_table_function(&lowercase);
-        if lowercase == "view_instance" {
-            if let Some(scan) = view_instance(name, arguments, select) {
-                self.model.table_calls.push(TableCall {
-                    name,
-                    lowercase,
-                    arguments,
-                });
-                return self.scan(scan);
-            }
+        if lowercase == "view_instance"
+            && let Some(scan) = view_instance(name, arguments, select)
+        {
+            self.model.table_calls.push(TableCall {
+                name,
+                lowercase,
+                arguments,
+            });
+            return self.scan(scan);
         }
         self.model.table_calls.push(TableCall {
             name,
