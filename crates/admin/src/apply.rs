@@ -18,6 +18,10 @@ use crate::{
     RetirementReport, ViewInstance,
 };
 
+/// How often the partitions are listed once more while something is there that should be gone. Each takes a round trip
+/// and a query, a few milliseconds at the least, which is what a commit takes.
+const MOST_LISTINGS_MORE: usize = 20;
+
 impl PartitionAdmin {
     /// Retires what the plan says, lists the partitions again, and reports what was seen.
     ///
@@ -73,20 +77,55 @@ impl PartitionAdmin {
             return Err(refusal);
         }
         observer.observe(&Event::Verifying);
-        let after = self.list_again(&filter).await;
+        let after = self.list_settled(&filter, &tasks, &answers).await;
         if let Err(error) = &after {
             tracing::warn!(%error, "the partitions could not be listed after a retirement");
         }
         Ok(RetirementReport::new(&concerned, answers, &Evidence { before, after }))
     }
 
-    /// The listing that the report goes by is worth a second attempt.
+    /// The listing that the report goes by.
+    ///
+    /// The service ends the answer of a retirement before it commits it, so that a listing right after it may still show
+    /// what is about to go. Only what is still there after a few more of them is believed to stay.
+    async fn list_settled(
+        &self,
+        filter: &PartitionFilter,
+        tasks: &[Task<'_>],
+        answers: &[Answer],
+    ) -> Result<Vec<Partition>> {
+        let mut after = self.list_again(filter).await?;
+        for _ in 0..MOST_LISTINGS_MORE {
+            if is_settled(tasks, answers, &after) {
+                break;
+            }
+            // What was seen counts if the server cannot be asked once more.
+            let Ok(partitions) = self.catalog().partitions(filter).await else {
+                break;
+            };
+            after = partitions;
+        }
+        Ok(after)
+    }
+
+    /// It is worth a second attempt.
     async fn list_again(&self, filter: &PartitionFilter) -> Result<Vec<Partition>> {
         match self.catalog().partitions(filter).await {
             Ok(partitions) => Ok(partitions),
             Err(_) => self.catalog().partitions(filter).await,
         }
     }
+}
+
+/// Whether everything is gone whose retirement was answered to the end.
+fn is_settled(tasks: &[Task<'_>], answers: &[Answer], listed: &[Partition]) -> bool {
+    let listed: HashSet<Identity<'_>> = listed.iter().map(identity).collect();
+    tasks.iter().zip(answers).all(|(task, answer)| {
+        let is_answered = |partition: &Partition| answer.answered.iter().any(|range| range.takes(partition));
+        task.present
+            .iter()
+            .all(|partition| !is_answered(partition) || !listed.contains(&identity(partition)))
+    })
 }
 
 /// Everything in the instances that the plan concerns, and nothing planned means nothing to list.

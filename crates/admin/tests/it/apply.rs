@@ -61,6 +61,17 @@ async fn a_swallowed_failure_is_seen() {
 }
 
 #[tokio::test]
+async fn what_is_committed_after_its_answer_is_waited_for() {
+    for listings in [1, 3, 10] {
+        let lake = lake();
+        lake.state().commits_late_by = listings;
+        let report = apply_all(&lake, &ApplyOptions::default()).await.unwrap();
+        assert!(report.is_complete(), "{listings} listings: {:?}", report.counts());
+        assert_eq!(lake.partitions().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_failure_is_told_and_the_others_go_on() {
     let lake = lake();
     lake.state().failing.insert("p2".to_owned(), ErrorKind::Unavailable);

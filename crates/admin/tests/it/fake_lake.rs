@@ -61,11 +61,21 @@ pub(crate) struct State {
     /// Fails this listing and those after it, counted from zero.
     pub(crate) listings_fail_from: Option<usize>,
     pub(crate) listings: usize,
+    /// Ends the answer of a retirement before it is committed: so many listings still show what was there.
+    pub(crate) commits_late_by: usize,
+    uncommitted: Vec<Partition>,
     /// Runs when a retirement begins.
     pub(crate) on_retire: Option<Hook>,
     /// What a materialisation says; the hook writes partitions.
     pub(crate) on_materialise: Option<Hook>,
     pub(crate) says: Vec<String>,
+}
+
+impl State {
+    fn commit(&mut self) {
+        let gone = std::mem::take(&mut self.uncommitted);
+        self.partitions.retain(|partition| !gone.contains(partition));
+    }
 }
 
 #[derive(Clone, Default)]
@@ -136,7 +146,11 @@ impl FakeLake {
                 .filter(|(at, _)| !(swallow && at % 2 == 0))
                 .map(|(_, partition)| partition)
                 .collect();
-            lake.state().partitions.retain(|partition| !retired.contains(partition));
+            let mut state = lake.state();
+            state.uncommitted.extend(retired);
+            if state.commits_late_by == 0 {
+                state.commit();
+            }
             Ok(messages(&[]))
         });
         let batches: Vec<Result<RecordBatch>> = rows.into_iter().map(|row| Ok(messages(&[row]))).collect();
@@ -167,7 +181,14 @@ impl QueryService for FakeLake {
                     return Err(Error::new(ErrorKind::Unavailable, "the server is going down"));
                 }
                 // The condition is left out on purpose: what comes back has to be filtered once more.
-                Ok(answer(listed(&state.partitions)))
+                let batch = listed(&state.partitions);
+                if !state.uncommitted.is_empty() {
+                    state.commits_late_by -= 1;
+                    if state.commits_late_by == 0 {
+                        state.commit();
+                    }
+                }
+                Ok(answer(batch))
             }
             "streams" => {
                 let state = self.state();
