@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use lakepilot_catalog::ColumnReader;
 use lakepilot_query::{Clock, Error, ErrorKind, Query, QueryService, QueryServiceExt, Result, SystemClock};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use sqlparser::ast::Statement;
 
 use crate::context::{CallRange, RuleContext};
@@ -16,19 +17,42 @@ use crate::syntax::{self, ParsedStatement};
 use crate::{Config, Finding, QueryShape, SchemaAnalysis, Severity, SizeModel, Span, ignore, model, rules, slicing};
 
 /// What is known of one statement.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+///
+/// It is written as `{"start", "end", "findings", "views", "other_tables", "time_bounds", "sliceable", "schema"}`. Of what
+/// is not a query, `sliceable` says so, and `schema` is null where no service was asked.
+#[derive(Clone, Debug, PartialEq)]
 pub struct StatementAnalysis {
     /// The statement, from its first word to its last, in the text that was given.
-    #[serde(flatten)]
     pub span: Span,
     /// What the rules found, in the order of the text.
     pub findings: Vec<Finding>,
     /// What it reads, and whether it can be cut by time; `None` when it is not a query.
-    #[serde(flatten)]
     pub shape: Option<QueryShape>,
     /// The schema of the result, where a service was asked for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaAnalysis>,
+}
+
+impl Serialize for StatementAnalysis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let nothing;
+        let shape = match &self.shape {
+            Some(shape) => shape,
+            None => {
+                nothing = QueryShape::of_no_query(self.span);
+                &nothing
+            }
+        };
+        let mut statement = serializer.serialize_struct("StatementAnalysis", 8)?;
+        statement.serialize_field("start", &self.span.start)?;
+        statement.serialize_field("end", &self.span.end)?;
+        statement.serialize_field("findings", &self.findings)?;
+        statement.serialize_field("views", &shape.views)?;
+        statement.serialize_field("other_tables", &shape.other_tables)?;
+        statement.serialize_field("time_bounds", &shape.time_bounds)?;
+        statement.serialize_field("sliceable", &shape.sliceable)?;
+        statement.serialize_field("schema", &self.schema)?;
+        statement.end()
+    }
 }
 
 /// What is known of a text.

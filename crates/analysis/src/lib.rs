@@ -12,8 +12,11 @@
 //! ```
 
 mod analyzer;
+mod clauses;
 mod config;
 mod context;
+mod documentation;
+mod estimate;
 mod finding;
 mod fix;
 mod ignore;
@@ -35,6 +38,10 @@ mod syntax;
 pub use analyzer::{Analysis, Analyzer, StatementAnalysis, validate};
 pub use config::{Config, Level};
 pub use context::{CallRange, RuleContext};
+pub use documentation::{rule_markdown, rules_markdown};
+pub use estimate::{
+    EstimateBasis, EstimateOptions, ResultEstimate, RowEstimate, ScanEstimate, TextLengths, estimate_result,
+};
 pub use finding::{Finding, Severity, TextEdit};
 pub use fix::{Fixed, apply_fixes};
 pub use markdown::sql_blocks;

@@ -1,6 +1,6 @@
 //! What a query is, for whoever runs it: what it reads, over which time, and whether it can be cut by time.
 
-use lakepilot_query::{Error, ErrorKind, Query, Result, TimeRange, quote_identifier, quote_time};
+use lakepilot_query::{Error, ErrorKind, Query, Result, TimeRange, quote_time};
 use serde::Serialize;
 
 use crate::model::{InstanceRef, Model};
@@ -86,7 +86,7 @@ pub struct Slicing {
 pub(crate) struct ConditionSite {
     /// The expression after `WHERE`; empty, and behind the `FROM`, where there is none.
     pub(crate) existing: std::ops::Range<usize>,
-    /// The column, qualified and quoted.
+    /// The column, quoted. It is the only one of its name, since only one view is read there.
     pub(crate) column: String,
 }
 
@@ -216,6 +216,19 @@ pub struct QueryShape {
 }
 
 impl QueryShape {
+    /// The shape of what is not a query, to be written out.
+    pub(crate) fn of_no_query(span: Span) -> Self {
+        Self {
+            views: Vec::new(),
+            other_tables: Vec::new(),
+            time_bounds: TimeBounds::default(),
+            sliceable: Sliceable::No {
+                reason: "it is not a query".to_owned(),
+                span,
+            },
+        }
+    }
+
     /// Every place that it names, to be moved.
     pub(crate) fn spans_mut(&mut self) -> impl Iterator<Item = &mut Span> {
         let reason = match &mut self.sliceable {
@@ -280,12 +293,4 @@ fn around(mut all: impl Iterator<Item = TimeBounds>) -> TimeBounds {
             .map(|(left, right)| left.min(right)),
         end_nanos: sum.end_nanos.zip(bounds.end_nanos).map(|(left, right)| left.max(right)),
     })
-}
-
-/// A name qualified by its table, quoted so that it means itself.
-pub(crate) fn qualified(table: Option<&str>, column: &str) -> String {
-    match table {
-        Some(table) => format!("{}.{}", quote_identifier(table), quote_identifier(column)),
-        None => quote_identifier(column),
-    }
 }

@@ -14,6 +14,12 @@ const VIEW_BYTES: f64 = 16.0;
 /// The longest text that a view holds by itself.
 const INLINE_VIEW_BYTES: f64 = 12.0;
 
+/// The columns of every lake whose text is a UUID.
+const UUID_COLUMNS: &[&str] = &["process_id", "stream_id", "block_id", "parent_process_id"];
+
+/// The length of a UUID as text.
+const UUID_BYTES: f64 = 36.0;
+
 /// What a row size is computed from where the type alone does not tell it.
 ///
 /// Sizes are those of the Arrow buffers, which is what travels and what a client holds: values, offsets and validity
@@ -42,7 +48,8 @@ pub struct SizeModel {
     pub rows_per_value: f64,
     /// Whether dictionary columns arrive as dictionaries or flattened to their values, as the query asks for it.
     pub dictionaries: Dictionaries,
-    /// Average lengths of text and binary columns, where they are known, by the name of the column in the result.
+    /// Average lengths of text and binary columns, where they are known, by the name of the column in the result. The
+    /// ids of processes, streams and blocks need not be here: they are UUIDs, of 36 bytes.
     pub known_bytes: BTreeMap<String, f64>,
 }
 
@@ -82,7 +89,9 @@ impl SizeModel {
 
     /// The bytes that one value of the field takes on average, with its share of offsets, dictionary and validity.
     pub fn field_bytes(&self, field: &Field) -> f64 {
-        self.bytes(field, self.known_bytes.get(field.name()).copied())
+        let learnt = self.known_bytes.get(field.name()).copied();
+        let known = learnt.or_else(|| UUID_COLUMNS.contains(&field.name().as_str()).then_some(UUID_BYTES));
+        self.bytes(field, known)
     }
 
     fn bytes(&self, field: &Field, known: Option<f64>) -> f64 {

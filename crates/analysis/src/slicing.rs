@@ -6,19 +6,21 @@
 
 use std::ops::Range;
 
+use lakepilot_query::quote_identifier;
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use crate::clauses::{from_to_end, where_of_select};
 use crate::known::{FunctionKind, TimeColumns};
 use crate::model::{
     Model, Resolution, Role, SelectId, SourceColumns, expression_range, is_plain_wildcard, normalized, unnested,
 };
-use crate::shape::{ConditionSite, SliceOrder, Sliceable, Slicing, qualified};
+use crate::shape::{ConditionSite, SliceOrder, Sliceable, Slicing};
 use crate::source::Source;
-use crate::syntax::{is_significant, token_range};
+use crate::syntax::token_range;
 
 /// Why a query is not cut, and where.
 struct Refusal {
@@ -379,61 +381,18 @@ impl Judge<'_, '_> {
             return refuse(self.whole.clone(), "several views of spans are not cut together");
         };
         let node = &self.model.selects[*id];
-        let column = qualified(node.sources[0].name.as_deref(), begin);
-        let start = self.source.offset(node.select.select_token.0.span.start);
-        let Some((from, end)) = self.clause_from(start) else {
+        let Some(clauses) = from_to_end(self.source, self.tokens, node.select) else {
             return refuse(self.whole.clone(), "the FROM was not found in the text");
         };
+        let nothing = clauses.end..clauses.end;
         let existing = match node.select.selection {
-            Some(_) => self.where_clause(from, end),
-            None => end..end,
+            Some(_) => where_of_select(self.source, self.tokens, node.select).unwrap_or(nothing),
+            None => nothing,
         };
-        Ok(ConditionSite { existing, column })
-    }
-
-    /// From the `FROM` of the select that begins at an offset to the end of that select.
-    fn clause_from(&self, start: usize) -> Option<(usize, usize)> {
-        let mut depth = 0usize;
-        let mut from = None;
-        let mut end = start;
-        let first = self
-            .tokens
-            .partition_point(|token| self.source.offset(token.span.start) < start);
-        for token in self.tokens[first..].iter().filter(|token| is_significant(token)) {
-            match &token.token {
-                Token::LParen => depth += 1,
-                Token::RParen if depth == 0 => break,
-                Token::RParen => depth -= 1,
-                Token::Word(word) if depth == 0 && word.quote_style.is_none() => match word.keyword {
-                    Keyword::FROM if from.is_none() => from = Some(token_range(self.source, token).start),
-                    Keyword::ORDER | Keyword::UNION => break,
-                    _ => {}
-                },
-                _ => {}
-            }
-            end = token_range(self.source, token).end;
-        }
-        Some((from?, end))
-    }
-
-    /// What stands after the `WHERE` between two offsets.
-    fn where_clause(&self, from: usize, end: usize) -> Range<usize> {
-        let mut depth = 0usize;
-        for token in self.tokens.iter().filter(|token| is_significant(token)) {
-            let range = token_range(self.source, token);
-            if range.start < from {
-                continue;
-            }
-            match &token.token {
-                Token::LParen => depth += 1,
-                Token::RParen => depth = depth.saturating_sub(1),
-                Token::Word(word) if depth == 0 && word.keyword == Keyword::WHERE && word.quote_style.is_none() => {
-                    return range.end..end;
-                }
-                _ => {}
-            }
-        }
-        end..end
+        Ok(ConditionSite {
+            existing,
+            column: quote_identifier(begin),
+        })
     }
 
     /// The last of some words in the statement: where that is said which they do.

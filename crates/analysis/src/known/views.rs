@@ -62,7 +62,9 @@ impl KnownColumn {
 
     /// What [`SizeModel::default`](crate::SizeModel) makes of the column, without making a schema for it.
     pub(crate) fn default_bytes(&self) -> f64 {
+        let is_uuid = matches!(self.name, "process_id" | "stream_id" | "block_id" | "parent_process_id");
         let bytes = match self.column_type {
+            ColumnType::Text | ColumnType::PlainText if is_uuid => 40.0,
             ColumnType::Text | ColumnType::PlainText | ColumnType::Properties | ColumnType::Bytes => 54.0,
             ColumnType::Time | ColumnType::Int64 | ColumnType::Float64 => 8.0,
             ColumnType::Int32 | ColumnType::UInt32 => 4.0,

@@ -110,6 +110,15 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// The bounds of one comparison of a time, with the clock of the model.
+    pub(super) fn bounds_of_comparison(&self, select: SelectId, condition: &Expr) -> Option<Interval> {
+        let bounds = self.comparison(select, condition, self.now);
+        match bounds.as_slice() {
+            [(_, interval, _)] => Some(*interval),
+            _ => None,
+        }
+    }
+
     fn bounds(&self, select: SelectId, condition: &'a Expr, now: DateTime<Utc>, depth: usize) -> Bounds {
         let mut all = Bounds::new();
         if depth > DEEPEST {
@@ -158,7 +167,7 @@ impl<'a> Model<'a> {
         all
     }
 
-    fn comparison(&self, select: SelectId, condition: &'a Expr, now: DateTime<Utc>) -> Bounds {
+    fn comparison(&self, select: SelectId, condition: &Expr, now: DateTime<Utc>) -> Bounds {
         match condition {
             Expr::BinaryOp { left, op, right } => {
                 let forwards = self.one_side(select, left, op, right, now);

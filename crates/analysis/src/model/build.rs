@@ -20,7 +20,10 @@ use crate::known::function_kind;
 /// Makes the model of a query.
 pub(crate) fn build<'a>(query: &'a Query, now: DateTime<Utc>) -> Model<'a> {
     let mut builder = Builder {
-        model: Model::default(),
+        model: Model {
+            now,
+            ..Model::default()
+        },
         ctes: Vec::new(),
         stack: Vec::new(),
         now,

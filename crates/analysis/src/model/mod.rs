@@ -11,6 +11,7 @@ mod moment;
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
 use lakepilot_query::TimeRange;
 use sqlparser::ast::{Expr, FunctionArg, Ident, Join, ObjectName, Query, Select, SetExpr};
 
@@ -44,6 +45,8 @@ pub(crate) struct Model<'a> {
     pub(crate) uses_now: bool,
     /// Whether an expression has a lambda, whose inside is not walked.
     pub(crate) has_lambda: bool,
+    /// What `now()` was taken to be.
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// Where a query stands.
@@ -457,5 +460,30 @@ impl<'a> Model<'a> {
                 origin => self.base_column(origin).map(|(_, column)| column.default_bytes()),
             })
             .sum()
+    }
+
+    /// Whether a condition does nothing but bound the time of a view by values that are known.
+    pub(crate) fn is_exact_time_bound(&self, select: SelectId, condition: &Expr) -> bool {
+        let bounds = self.bounds_of_comparison(select, condition);
+        bounds.is_some_and(|bounds| !bounds.lower_unknown && !bounds.upper_unknown)
+    }
+
+    /// The share of a view's columns that the statement names, by the sizes that are assumed.
+    pub(crate) fn column_share(&self, scan: ScanId) -> f64 {
+        let view = self.scans[scan].view;
+        let all: f64 = view.columns.iter().map(KnownColumn::default_bytes).sum();
+        let mut used: Vec<&'static KnownColumn> = Vec::new();
+        let mut add = |resolution| {
+            self.for_each_origin(resolution, &mut |other, column, _| {
+                if other == scan && !used.iter().any(|known| std::ptr::eq(*known, column)) {
+                    used.push(column);
+                }
+            });
+        };
+        self.columns.iter().for_each(|column| add(column.resolution));
+        let output = self.top().and_then(|top| top.output()).unwrap_or_default();
+        output.iter().for_each(|column| add(column.origin));
+        let share = used.iter().map(|column| column.default_bytes()).sum::<f64>() / all;
+        if all > 0.0 { share } else { 1.0 }
     }
 }

@@ -28,18 +28,34 @@ impl Rule for DuplicateColumnName {
             return;
         };
         let mut seen = HashSet::new();
+        let mut of_stars: Vec<&str> = Vec::new();
         for column in output {
             let Some(name) = column.name.as_deref() else { continue };
             if seen.insert(name) {
                 continue;
             }
-            let range = match column.ident {
-                Some(ident) => report.source().range(ident.span),
-                None => context.first_word.clone(),
-            };
+            match column.ident {
+                Some(ident) => {
+                    let range = report.source().range(ident.span);
+                    report
+                        .add(range, format!("the result has a second column named '{name}'"))
+                        .help("name one of them apart with AS");
+                }
+                None => of_stars.push(name),
+            }
+        }
+        of_stars.sort_unstable();
+        of_stars.dedup();
+        if !of_stars.is_empty() {
             report
-                .add(range, format!("the result has a second column named '{name}'"))
-                .help("name one of them apart with AS");
+                .add(
+                    context.first_word.clone(),
+                    format!(
+                        "the result has several columns of the same name: {}",
+                        of_stars.join(", ")
+                    ),
+                )
+                .help("name the columns that are needed instead of *");
         }
     }
 }

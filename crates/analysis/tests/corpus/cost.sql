@@ -143,7 +143,7 @@ SELECT exe FROM processes WHERE process_id IN (SELECT process_id FROM log_entrie
 SELECT msg FROM (SELECT msg FROM log_entries ORDER BY time DESC LIMIT 10) AS l
 
 -- name: many columns
--- finds: duplicate-column-name, duplicate-column-name, duplicate-column-name, duplicate-column-name, duplicate-column-name, duplicate-column-name, duplicate-column-name, duplicate-column-name, duplicate-column-name, too-many-columns, wide-row
+-- finds: duplicate-column-name, too-many-columns, wide-row
 SELECT b.*, s.*, p.* FROM blocks b JOIN streams s ON b.stream_id = s.stream_id JOIN processes p ON b.process_id = p.process_id
 
 -- name: long list

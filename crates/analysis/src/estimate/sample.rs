@@ -1,0 +1,192 @@
+//! What a few rows tell: how long text is, and how much filters let through.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use futures::TryStreamExt;
+use lakepilot_catalog::ColumnReader;
+use lakepilot_query::{Query, QueryService, QueryServiceExt, Result, quote_identifier, quote_literal};
+use sqlparser::ast::{GroupByExpr, SetExpr, Statement};
+
+use crate::clauses::where_of_select;
+use crate::model::{InstanceRef, SourceColumns};
+use crate::source::Source;
+use crate::{SizeModel, TimeBounds, model, syntax};
+
+/// The average lengths of text and binary columns, learnt from batches of results.
+///
+/// Lengths are those of the values, without offsets; nulls count as empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextLengths {
+    /// For each column, the bytes and the rows that were seen.
+    columns: BTreeMap<String, (u64, u64)>,
+}
+
+impl TextLengths {
+    /// Learns from a batch.
+    pub fn observe(&mut self, batch: &RecordBatch) {
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            if let Some(bytes) = value_bytes(column) {
+                let (all_bytes, rows) = self.columns.entry(field.name().clone()).or_default();
+                *all_bytes += bytes;
+                *rows += column.len() as u64;
+            }
+        }
+    }
+
+    /// The average length of a column in bytes, if any of its rows were seen.
+    pub fn average_bytes(&self, column: &str) -> Option<f64> {
+        let (bytes, rows) = self.columns.get(column)?;
+        (*rows > 0).then(|| *bytes as f64 / *rows as f64)
+    }
+
+    /// Puts what was learnt into a model of sizes.
+    pub fn apply(&self, sizes: &mut SizeModel) {
+        for column in self.columns.keys() {
+            if let Some(bytes) = self.average_bytes(column) {
+                sizes.known_bytes.insert(column.clone(), bytes);
+            }
+        }
+    }
+}
+
+/// The bytes of all values of a text or binary column, each row's as if dictionaries were flattened.
+fn value_bytes(column: &ArrayRef) -> Option<u64> {
+    fn sum<T: AsRef<[u8]> + ?Sized>(values: impl Iterator<Item = Option<usize>>) -> u64 {
+        values.flatten().map(|length| length as u64).sum()
+    }
+    Some(match column.data_type() {
+        DataType::Utf8 => sum::<str>(column.as_string::<i32>().iter().map(|value| value.map(str::len))),
+        DataType::LargeUtf8 => sum::<str>(column.as_string::<i64>().iter().map(|value| value.map(str::len))),
+        DataType::Utf8View => sum::<str>(column.as_string_view().iter().map(|value| value.map(str::len))),
+        DataType::Binary => sum::<[u8]>(column.as_binary::<i32>().iter().map(|value| value.map(<[u8]>::len))),
+        DataType::LargeBinary => sum::<[u8]>(column.as_binary::<i64>().iter().map(|value| value.map(<[u8]>::len))),
+        DataType::BinaryView => sum::<[u8]>(column.as_binary_view().iter().map(|value| value.map(<[u8]>::len))),
+        DataType::Dictionary(key, _) => return dictionary_bytes(column, key),
+        _ => return None,
+    })
+}
+
+fn dictionary_bytes(column: &ArrayRef, key: &DataType) -> Option<u64> {
+    macro_rules! keys {
+        ($key:ty) => {{
+            let dictionary = column.as_dictionary::<$key>();
+            let lengths = lengths(dictionary.values())?;
+            Some(
+                dictionary
+                    .keys()
+                    .iter()
+                    .flatten()
+                    .filter_map(|key| lengths.get(key as usize))
+                    .sum(),
+            )
+        }};
+    }
+    match key {
+        DataType::Int8 => keys!(Int8Type),
+        DataType::Int16 => keys!(Int16Type),
+        DataType::Int32 => keys!(Int32Type),
+        DataType::Int64 => keys!(Int64Type),
+        DataType::UInt8 => keys!(UInt8Type),
+        DataType::UInt16 => keys!(UInt16Type),
+        DataType::UInt32 => keys!(UInt32Type),
+        DataType::UInt64 => keys!(UInt64Type),
+        _ => None,
+    }
+}
+
+/// The length of each value.
+fn lengths(values: &ArrayRef) -> Option<Vec<u64>> {
+    (0..values.len())
+        .map(|index| value_bytes(&values.slice(index, 1)))
+        .collect()
+}
+
+/// What a sample of the result told.
+pub(super) struct Sample {
+    pub(super) lengths: TextLengths,
+    /// The rows of the whole result, when the sample took all of it.
+    pub(super) all_rows: Option<u64>,
+}
+
+/// Reads the first rows of the result.
+pub(super) async fn read(service: &dyn QueryService, query: &Query, rows: u64) -> Result<Sample> {
+    let limit = query.limit().map_or(rows, |limit| limit.min(rows));
+    let mut stream = service.run(&query.clone().with_limit(limit)).await?;
+    let mut lengths = TextLengths::default();
+    let mut seen = 0;
+    while let Some(batch) = stream.try_next().await? {
+        lengths.observe(&batch);
+        seen += batch.num_rows() as u64;
+    }
+    Ok(Sample {
+        lengths,
+        all_rows: (seen < limit).then_some(seen),
+    })
+}
+
+/// The share of rows that the `WHERE` of a query over one view lets through, measured on the first rows that the view
+/// has in the query's time. `None` for other queries.
+pub(super) async fn selectivity(service: &dyn QueryService, query: &Query, rows: u64) -> Result<Option<f64>> {
+    let Some((sql, bounds)) = selectivity_query(query, rows) else {
+        return Ok(None);
+    };
+    let asked = Query::new(sql)?.with_time_range(bounds.time_range().or(query.time_range()));
+    let Some(row) = service.first_row(&asked).await? else {
+        return Ok(None);
+    };
+    let columns = ColumnReader::new(&row, "the sample");
+    let all: i64 = columns.required("all_rows")?.value(0)?;
+    let kept: i64 = columns.required("kept_rows")?.value(0)?;
+    Ok((all > 0).then(|| kept as f64 / all as f64))
+}
+
+fn selectivity_query(query: &Query, rows: u64) -> Option<(String, TimeBounds)> {
+    let source = Source::new(query.sql());
+    let statements = syntax::parse(&source);
+    let [statement] = statements.as_slice() else {
+        return None;
+    };
+    let Ok(Statement::Query(parsed)) = &statement.parsed else {
+        return None;
+    };
+    let model = model::build(parsed, lakepilot_query::Clock::now(&lakepilot_query::SystemClock));
+    let (SetExpr::Select(select), [_], [node]) =
+        (parsed.body.as_ref(), model.queries.as_slice(), model.selects.as_slice())
+    else {
+        return None;
+    };
+    let is_plain = matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
+        && !model.has_aggregate(Some(0));
+    let [only] = node.sources.as_slice() else {
+        return None;
+    };
+    let SourceColumns::Scan(scan) = only.columns else {
+        return None;
+    };
+    if !is_plain || select.selection.is_none() {
+        return None;
+    }
+    let scan = &model.scans[scan];
+    let condition = &query.sql()[where_of_select(&source, &statement.tokens, select)?];
+    let view = quote_literal(scan.view.name);
+    let table = match scan.instance {
+        InstanceRef::Global => quote_identifier(scan.view.name),
+        InstanceRef::Literal(instance, _) => format!("view_instance({view}, {})", quote_literal(instance)),
+        InstanceRef::Dynamic => return None,
+    };
+    let name = quote_identifier(only.name.as_deref().unwrap_or(scan.view.name));
+    let bounds = scan.bounds(query.time_range());
+    let sql = format!(
+        "SELECT count(*) AS all_rows, count(*) FILTER (WHERE {condition}\n) AS kept_rows \
+         FROM (SELECT * FROM {table} LIMIT {rows}) AS {name}"
+    );
+    let bounds = TimeBounds {
+        begin_nanos: bounds.lower,
+        end_nanos: bounds.upper,
+    };
+    Some((sql, bounds))
+}
