@@ -202,6 +202,7 @@ fn clear(home: &Home, state: &State) -> Result<()> {
         process.end()?;
     }
     postgres::stop(&state.cluster)?;
+    state.cluster.keep_log(&home.logs());
     for folder in [&state.cluster.folder, &home.objects()] {
         if folder.exists() {
             fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;

@@ -102,9 +102,6 @@ impl Cluster {
              -c full_page_writes=off",
             self.port
         );
-        let log = logs.join("postgres.log");
-        File::create(&log).with_context(|| format!("create {}", log.display()))?;
-        let own_log = self.folder.join("postgres.log");
         let mut command = self.command("pg_ctl");
         command
             .args([
@@ -116,17 +113,26 @@ impl Cluster {
                 &settings,
                 "--log",
             ])
-            .arg(&own_log)
+            .arg(self.log())
             .arg("--pgdata")
             .arg(self.data());
         let started = run(&mut command).context("start PostgreSQL");
         if started.is_err() {
-            // The folder goes away with the failure; what the server said is to stay.
-            let _ = fs::copy(&own_log, &log);
+            self.keep_log(logs);
         }
         started?;
         self.server = Some(Process::of("postgres", self.server_id()?)?);
         Ok(())
+    }
+
+    /// Where the server may write; the folder of logs is not its own.
+    fn log(&self) -> PathBuf {
+        self.folder.join("postgres.log")
+    }
+
+    /// Keeps what the server said, since its folder goes away. There may be nothing to keep.
+    pub(super) fn keep_log(&self, logs: &Path) {
+        let _ = fs::copy(self.log(), logs.join("postgres.log"));
     }
 
     /// The id that the server wrote on the first line of its lock file.
