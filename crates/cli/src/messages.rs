@@ -35,6 +35,7 @@ impl Messages {
     }
 
     /// A heading above a step, not printed with `--quiet`.
+    #[cfg(feature = "lake")]
     pub(crate) fn heading(&self, text: impl AsRef<str>) {
         let text = text.as_ref();
         if self.colored {

@@ -13,7 +13,9 @@ mod query;
 mod run;
 mod schema;
 
-use lakepilot_query::{Error, ErrorKind, Result};
+use lakepilot_query::Result;
+#[cfg(feature = "lake")]
+use lakepilot_query::{Error, ErrorKind};
 
 use crate::args::Command;
 use crate::context::Context;
@@ -39,6 +41,7 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Outc
 }
 
 /// Runs work that blocks (files, SQLite) beside the runtime's own threads.
+#[cfg(feature = "lake")]
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
