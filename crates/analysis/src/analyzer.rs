@@ -347,6 +347,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_view_that_the_service_does_not_know_is_compared_with_those_that_it_has() {
+        let mut service = refusing(|| {
+            let message = "table 'datafusion.public.daily_errrors' not found (at line 1, column 18)";
+            Error::new(ErrorKind::InvalidQuery, message).with_position(Position { line: 1, column: 18 })
+        });
+        service.expect_run().returning(|query| {
+            assert!(query.sql().contains("list_view_sets()"));
+            let names: arrow::array::ArrayRef = Arc::new(arrow::array::StringArray::from(vec!["daily_errors"]));
+            let batch = arrow::array::RecordBatch::try_from_iter([("view_set_name", names)])?;
+            Ok(lakepilot_query::RecordBatchStream::from_batches(
+                batch.schema(),
+                vec![batch],
+            ))
+        });
+        let sql = "SELECT count FROM daily_errrors";
+        let analysis = Analyzer::default()
+            .check_online(&service, sql, CallRange::default())
+            .await
+            .unwrap();
+        let findings: Vec<&Finding> = analysis.findings().collect();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].rule, "unknown-view");
+        assert_eq!(findings[0].help.as_deref(), Some("did you mean daily_errors?"));
+        assert_eq!(&sql[findings[0].span.range()], "daily_errrors");
+    }
+
+    #[tokio::test]
+    async fn what_the_service_takes_exists() {
+        let mut service = MockQueryService::new();
+        let schema = Arc::new(arrow::datatypes::Schema::empty());
+        let prepared = lakepilot_query::PreparedQuery::new(schema);
+        service.expect_prepare().returning(move |_| Ok(prepared.clone()));
+        let sql = "SELECT new_column, new_function(1) FROM processes";
+        let analyzer = Analyzer::default();
+        assert_eq!(analyzer.check(sql, CallRange::default()).findings().count(), 2);
+        let online = analyzer
+            .check_online(&service, sql, CallRange::default())
+            .await
+            .unwrap();
+        assert_eq!(online.findings().count(), 0);
+    }
+
+    #[tokio::test]
     async fn a_service_that_cannot_be_asked_is_an_error() {
         let service = refusing(|| Error::new(ErrorKind::Unavailable, "connection refused"));
         let query = Query::new("SELECT 1").unwrap();

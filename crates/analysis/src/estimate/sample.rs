@@ -55,16 +55,16 @@ impl TextLengths {
 
 /// The bytes of all values of a text or binary column, each row's as if dictionaries were flattened.
 fn value_bytes(column: &ArrayRef) -> Option<u64> {
-    fn sum<T: AsRef<[u8]> + ?Sized>(values: impl Iterator<Item = Option<usize>>) -> u64 {
+    fn sum(values: impl Iterator<Item = Option<usize>>) -> u64 {
         values.flatten().map(|length| length as u64).sum()
     }
     Some(match column.data_type() {
-        DataType::Utf8 => sum::<str>(column.as_string::<i32>().iter().map(|value| value.map(str::len))),
-        DataType::LargeUtf8 => sum::<str>(column.as_string::<i64>().iter().map(|value| value.map(str::len))),
-        DataType::Utf8View => sum::<str>(column.as_string_view().iter().map(|value| value.map(str::len))),
-        DataType::Binary => sum::<[u8]>(column.as_binary::<i32>().iter().map(|value| value.map(<[u8]>::len))),
-        DataType::LargeBinary => sum::<[u8]>(column.as_binary::<i64>().iter().map(|value| value.map(<[u8]>::len))),
-        DataType::BinaryView => sum::<[u8]>(column.as_binary_view().iter().map(|value| value.map(<[u8]>::len))),
+        DataType::Utf8 => sum(column.as_string::<i32>().iter().map(|value| value.map(str::len))),
+        DataType::LargeUtf8 => sum(column.as_string::<i64>().iter().map(|value| value.map(str::len))),
+        DataType::Utf8View => sum(column.as_string_view().iter().map(|value| value.map(str::len))),
+        DataType::Binary => sum(column.as_binary::<i32>().iter().map(|value| value.map(<[u8]>::len))),
+        DataType::LargeBinary => sum(column.as_binary::<i64>().iter().map(|value| value.map(<[u8]>::len))),
+        DataType::BinaryView => sum(column.as_binary_view().iter().map(|value| value.map(<[u8]>::len))),
         DataType::Dictionary(key, _) => return dictionary_bytes(column, key),
         _ => return None,
     })

@@ -1,6 +1,5 @@
 //! What the filters of a query say about time.
 
-use chrono::{DateTime, Utc};
 use sqlparser::ast::{BinaryOperator, Expr};
 
 use super::expression::unnested;
@@ -90,10 +89,9 @@ impl<'a> Model<'a> {
         &mut self,
         select: SelectId,
         condition: &'a Expr,
-        now: DateTime<Utc>,
         applies: impl Fn(&Self, ScanId) -> bool,
     ) {
-        for (scan, interval, shared) in self.bounds(select, condition, now, 0) {
+        for (scan, interval, shared) in self.bounds(select, condition, 0) {
             if shared || !applies(self, scan) {
                 // One reader of a shared query filters, the others may not: it counts as a bound of unknown value.
                 if shared {
@@ -112,14 +110,14 @@ impl<'a> Model<'a> {
 
     /// The bounds of one comparison of a time, with the clock of the model.
     pub(super) fn bounds_of_comparison(&self, select: SelectId, condition: &Expr) -> Option<Interval> {
-        let bounds = self.comparison(select, condition, self.now);
+        let bounds = self.comparison(select, condition);
         match bounds.as_slice() {
             [(_, interval, _)] => Some(*interval),
             _ => None,
         }
     }
 
-    fn bounds(&self, select: SelectId, condition: &'a Expr, now: DateTime<Utc>, depth: usize) -> Bounds {
+    fn bounds(&self, select: SelectId, condition: &'a Expr, depth: usize) -> Bounds {
         let mut all = Bounds::new();
         if depth > DEEPEST {
             return all;
@@ -128,8 +126,8 @@ impl<'a> Model<'a> {
             let found = match conjunct {
                 Expr::BinaryOp {
                     op: BinaryOperator::Or, ..
-                } => self.alternatives(select, conjunct, now, depth),
-                other => self.comparison(select, other, now),
+                } => self.alternatives(select, conjunct, depth),
+                other => self.comparison(select, other),
             };
             for (scan, interval, shared) in found {
                 match all.iter_mut().find(|(known, ..)| *known == scan) {
@@ -145,17 +143,17 @@ impl<'a> Model<'a> {
     }
 
     /// A scan is bounded by an `OR` when every side bounds it.
-    fn alternatives(&self, select: SelectId, condition: &'a Expr, now: DateTime<Utc>, depth: usize) -> Bounds {
+    fn alternatives(&self, select: SelectId, condition: &'a Expr, depth: usize) -> Bounds {
         let mut operands = chain(condition, &BinaryOperator::Or).into_iter();
         let Some(first) = operands.next() else {
             return Bounds::new();
         };
-        let mut all = self.bounds(select, first, now, depth + 1);
+        let mut all = self.bounds(select, first, depth + 1);
         for operand in operands {
             if all.is_empty() {
                 break;
             }
-            let side = self.bounds(select, operand, now, depth + 1);
+            let side = self.bounds(select, operand, depth + 1);
             all.retain_mut(|(scan, interval, _)| {
                 let Some((_, other, _)) = side.iter().find(|(other, ..)| other == scan) else {
                     return false;
@@ -167,15 +165,15 @@ impl<'a> Model<'a> {
         all
     }
 
-    fn comparison(&self, select: SelectId, condition: &Expr, now: DateTime<Utc>) -> Bounds {
+    fn comparison(&self, select: SelectId, condition: &Expr) -> Bounds {
         match condition {
             Expr::BinaryOp { left, op, right } => {
-                let forwards = self.one_side(select, left, op, right, now);
+                let forwards = self.one_side(select, left, op, right);
                 if !forwards.is_empty() {
                     return forwards;
                 }
                 match mirrored(op) {
-                    Some(op) => self.one_side(select, right, &op, left, now),
+                    Some(op) => self.one_side(select, right, &op, left),
                     None => Bounds::new(),
                 }
             }
@@ -185,8 +183,8 @@ impl<'a> Model<'a> {
                 low,
                 high,
             } => {
-                let lower = self.one_side(select, expr, &BinaryOperator::GtEq, low, now);
-                let upper = self.one_side(select, expr, &BinaryOperator::LtEq, high, now);
+                let lower = self.one_side(select, expr, &BinaryOperator::GtEq, low);
+                let upper = self.one_side(select, expr, &BinaryOperator::LtEq, high);
                 join(lower, &upper)
             }
             Expr::InList {
@@ -196,7 +194,7 @@ impl<'a> Model<'a> {
             } if self.is_time(select, expr) => {
                 let mut sides = list
                     .iter()
-                    .map(|item| self.one_side(select, expr, &BinaryOperator::Eq, item, now));
+                    .map(|item| self.one_side(select, expr, &BinaryOperator::Eq, item));
                 let first = sides.next().unwrap_or_default();
                 sides.fold(first, |all, side| {
                     all.iter()
@@ -220,14 +218,7 @@ impl<'a> Model<'a> {
     }
 
     /// The bounds of `column op value`.
-    fn one_side(
-        &self,
-        select: SelectId,
-        column: &Expr,
-        op: &BinaryOperator,
-        value: &Expr,
-        now: DateTime<Utc>,
-    ) -> Bounds {
+    fn one_side(&self, select: SelectId, column: &Expr, op: &BinaryOperator, value: &Expr) -> Bounds {
         let mut bounds = Bounds::new();
         if !matches!(
             op,
@@ -255,7 +246,7 @@ impl<'a> Model<'a> {
         if bounds.is_empty() {
             return bounds;
         }
-        let interval = interval_of(op, moment(value, now));
+        let interval = interval_of(op, moment(value, self.now));
         if !interval.is_bounded() {
             return Bounds::new();
         }

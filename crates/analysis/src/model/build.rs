@@ -26,7 +26,6 @@ pub(crate) fn build<'a>(query: &'a Query, now: DateTime<Utc>) -> Model<'a> {
         },
         ctes: Vec::new(),
         stack: Vec::new(),
-        now,
     };
     builder.query(query, Role::Top, None);
     builder.model
@@ -38,7 +37,6 @@ pub(super) struct Builder<'a> {
     pub(super) ctes: Vec<(Cow<'a, str>, QueryId)>,
     /// Expressions still to be looked into.
     stack: Vec<&'a Expr>,
-    now: DateTime<Utc>,
 }
 
 impl<'a> Builder<'a> {
@@ -287,7 +285,7 @@ impl<'a> Builder<'a> {
             return;
         }
         if let Some(condition) = &select.selection {
-            self.model.add_bounds(id, condition, self.now, |_, _| true);
+            self.model.add_bounds(id, condition, |_, _| true);
         }
         for table in &select.from {
             for join in &table.joins {
@@ -302,14 +300,14 @@ impl<'a> Builder<'a> {
                 };
                 match &join.join_operator {
                     JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
-                        self.model.add_bounds(id, condition, self.now, |_, _| true);
+                        self.model.add_bounds(id, condition, |_, _| true);
                     }
                     JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => {
-                        self.model.add_bounds(id, condition, self.now, of_this_join);
+                        self.model.add_bounds(id, condition, of_this_join);
                     }
                     JoinOperator::Right(_) | JoinOperator::RightOuter(_) => {
                         self.model
-                            .add_bounds(id, condition, self.now, |model, scan| !of_this_join(model, scan));
+                            .add_bounds(id, condition, |model, scan| !of_this_join(model, scan));
                     }
                     _ => {}
                 }
@@ -354,7 +352,12 @@ impl<'a> Builder<'a> {
     }
 
     fn unnamed(&self, expression: &'a Expr, select: SelectId) -> OutputColumn<'a> {
-        let ident: Option<&'a Ident> = match unnested(expression) {
+        // The service names a cast after what is cast.
+        let mut named = unnested(expression);
+        while let Expr::Cast { expr, .. } = named {
+            named = unnested(expr);
+        }
+        let ident: Option<&'a Ident> = match named {
             Expr::Identifier(name) => Some(name),
             Expr::CompoundIdentifier(parts) => parts.last(),
             _ => None,

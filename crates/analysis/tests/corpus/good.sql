@@ -212,7 +212,7 @@ SELECT value FROM generate_series(1, 10)
 
 -- name: a cast
 -- range: 1d to now
-SELECT arrow_cast(level, 'Int64'), level::bigint, CAST(level AS VARCHAR), TRY_CAST(msg AS INT) FROM log_entries
+SELECT arrow_cast(level, 'Int64'), level::bigint AS wide, CAST(level AS VARCHAR) AS text, TRY_CAST(msg AS INT) FROM log_entries
 
 -- name: case
 -- range: 1d to now
@@ -351,7 +351,7 @@ SELECT make_array(1, 2)[1], named_struct('a', level)['a'], struct(level) FROM lo
 SELECT stream_id, unnest(tags) AS tag FROM streams
 
 -- name: unnest in from
-SELECT t.tag FROM streams s, UNNEST(s.tags) AS t(tag)
+SELECT t.n FROM UNNEST([1, 2, 3]) AS t(n)
 
 -- name: substring and the like
 -- range: 1d to now

@@ -129,6 +129,11 @@ SELECT count(*) FROM log_entries WHERE level LIKE 'E%'
 -- finds: duplicate-column-name
 SELECT l.process_id, p.process_id FROM log_entries l JOIN processes p ON l.process_id = p.process_id ORDER BY l.time LIMIT 5
 
+-- name: a column and its cast
+-- range: 1d to now
+-- finds: duplicate-column-name
+SELECT level, level::bigint FROM log_entries
+
 -- name: an alias twice
 -- range: 1d to now
 -- finds: duplicate-column-name

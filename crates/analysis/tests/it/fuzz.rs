@@ -72,8 +72,6 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-
     #[test]
     fn random_text_is_analysed(text in any::<String>()) {
         check(&text);

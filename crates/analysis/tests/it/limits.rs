@@ -58,6 +58,42 @@ fn nesting_is_a_finding_and_never_an_overflow() {
 }
 
 #[test]
+fn what_the_parser_would_try_again_at_every_level_takes_no_longer() {
+    for depth in [10, 20, 30, 40, 48, 60] {
+        for (prefix, open, middle, close, suffix) in [
+            ("SELECT ", "(", "1", ")", ""),
+            ("SELECT * FROM ", "(", "processes", ")", ""),
+            ("SELECT * FROM ", "(SELECT * FROM ", "processes", ")", ""),
+            ("SELECT ", "f(", "1", ")", ""),
+            ("SELECT ", "CAST(", "1", " AS int)", ""),
+            ("SELECT ", "CASE WHEN ", "true", " THEN 1 END", ""),
+            ("SELECT ", "[", "1", "]", ""),
+            ("SELECT ", "{'a': ", "1", "}", ""),
+            ("SELECT * FROM processes WHERE ", "NOT (", "true", ")", ""),
+            (
+                "SELECT * FROM processes WHERE exe IN ",
+                "(",
+                "SELECT exe FROM streams",
+                ")",
+                "",
+            ),
+            ("SELECT CAST(1 AS ", "ARRAY<", "int", ">", ")"),
+        ] {
+            for closed in [depth, depth - 1, 0] {
+                let sql = format!("{prefix}{}{middle}{}{suffix}", open.repeat(depth), close.repeat(closed));
+                let start = Instant::now();
+                check(&sql);
+                assert!(
+                    start.elapsed() < Duration::from_secs(5),
+                    "{depth} of {open}: {:?}",
+                    start.elapsed()
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn long_chains_are_parsed_and_freed() {
     for operator in ["AND", "OR", "+", "||"] {
         let chain = vec!["level = 1"; 2_000].join(&format!(" {operator} "));
