@@ -38,6 +38,7 @@ mod analyzer;
 mod clauses;
 mod config;
 mod context;
+mod dialect;
 mod documentation;
 mod estimate;
 mod finding;

@@ -4,8 +4,9 @@ use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, GroupByExpr, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
     TableFactor, Value,
 };
-use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::Parser;
+
+use crate::source::Source;
+use crate::syntax;
 
 /// A view instance that a query reads whole: every row of it in the time range is a row of the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +22,12 @@ pub struct PlainScan {
 /// This is a whitelist: one statement, one table, a projection of columns, literals and casts. `ORDER BY` is allowed, since
 /// it changes no row count.
 pub fn plain_scan(sql: &str) -> Option<PlainScan> {
-    let mut statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
-    match (statements.pop(), statements.is_empty()) {
-        (Some(Statement::Query(query)), true) => of_query(&query),
+    let statements = syntax::parse(&Source::new(sql));
+    match statements.as_slice() {
+        [only] => match &only.parsed {
+            Ok(Statement::Query(query)) => of_query(query),
+            _ => None,
+        },
         _ => None,
     }
 }

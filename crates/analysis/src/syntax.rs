@@ -3,15 +3,12 @@
 use std::ops::Range;
 
 use sqlparser::ast::Statement;
-use sqlparser::dialect::GenericDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError, Whitespace};
 
+use crate::dialect::BoundedDialect;
 use crate::source::Source;
-
-/// What DataFusion, and so the service, parses with unless it is configured otherwise.
-static DIALECT: GenericDialect = GenericDialect {};
 
 /// How deep brackets may nest. The service's parser gives up at fifty levels of expressions; a text beyond this is
 /// refused before it costs anything.
@@ -20,6 +17,12 @@ const DEEPEST_NESTING: usize = 64;
 /// How many operators one statement may chain. A chain becomes a tree as deep as it is long, which is walked and freed
 /// by recursion.
 const MOST_OPERATORS: usize = 4_096;
+
+/// How deep a statement is parsed on the stack of the caller.
+const SHALLOW: usize = 8;
+
+/// The stack for a statement that is deeper. It is address space: only what is used becomes memory.
+const DEEP_STACK_BYTES: usize = 64 << 20;
 
 /// Why a text is not a statement, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub(crate) struct ParsedStatement {
 /// The statements of a text. An empty text has one, which is a syntax error.
 pub(crate) fn parse(source: &Source<'_>) -> Vec<ParsedStatement> {
     let mut tokens = Vec::new();
-    let tokenized = Tokenizer::new(&DIALECT, source.text()).tokenize_with_location_into_buf(&mut tokens);
+    let tokenized = Tokenizer::new(&BoundedDialect::new(0), source.text()).tokenize_with_location_into_buf(&mut tokens);
     let mut statements = Vec::new();
     for piece in split(tokens) {
         if piece.iter().any(is_significant) {
@@ -145,14 +148,27 @@ fn parse_statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> ParsedSta
         (Some(first), Some(last)) => source.offset(first.span.start)..source.offset(last.span.end),
         _ => 0..0,
     };
-    if let Err(error) = check_depth(source, &tokens) {
-        return ParsedStatement {
-            range,
-            tokens,
-            parsed: Err(error),
-        };
+    let depth = match check_depth(source, &tokens) {
+        Ok(depth) => depth,
+        Err(error) => {
+            return ParsedStatement {
+                range,
+                tokens,
+                parsed: Err(error),
+            };
+        }
+    };
+    // What the parser needs of the stack between its own checks is more than those allow for.
+    if depth > SHALLOW {
+        stacker::grow(DEEP_STACK_BYTES, || parse_tokens(source, range, tokens))
+    } else {
+        parse_tokens(source, range, tokens)
     }
-    let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens);
+}
+
+fn parse_tokens(source: &Source<'_>, range: Range<usize>, tokens: Vec<TokenWithSpan>) -> ParsedStatement {
+    let dialect = BoundedDialect::new(tokens.len());
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let parsed = parser.parse_statement().and_then(|statement| {
         let rest = parser.peek_token();
         if rest.token == Token::EOF {
@@ -164,7 +180,13 @@ fn parse_statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> ParsedSta
             )))
         }
     });
-    let parsed = parsed.map_err(|error| syntax_error(source, &range, error));
+    let parsed = parsed.map_err(|error| match error {
+        _ if dialect.is_exhausted() => SyntaxError {
+            message: "the statement has an error deep within brackets, which the parser did not find".to_owned(),
+            range: range.clone(),
+        },
+        error => syntax_error(source, &range, error),
+    });
     ParsedStatement {
         range,
         tokens: parser.into_tokens(),
@@ -172,8 +194,12 @@ fn parse_statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> ParsedSta
     }
 }
 
-/// Refuses what would become too deep a tree, from the tokens alone.
-fn check_depth(source: &Source<'_>, tokens: &[TokenWithSpan]) -> Result<(), SyntaxError> {
+/// Tells how deep brackets nest, and refuses what would become too deep a tree, from the tokens alone.
+fn check_depth(source: &Source<'_>, tokens: &[TokenWithSpan]) -> Result<usize, SyntaxError> {
+    let mut deepest = 0;
+    // Prefixes nest as well: `NOT NOT`, `- -`, `CASE WHEN CASE`.
+    let mut prefixes = 0;
+    let mut follows_operator = false;
     // Operators chained so far at each level of brackets; a comma ends a chain.
     let mut chains = vec![0usize];
     let mut set_operations = 0usize;
@@ -189,12 +215,18 @@ fn check_depth(source: &Source<'_>, tokens: &[TokenWithSpan]) -> Result<(), Synt
             Token::Word(word) if is_set_operator(word.keyword) => set_operations += 1,
             other if is_operator(other) => {
                 depth += 1;
+                prefixes += usize::from(follows_operator || is_prefix(other));
+                follows_operator = true;
                 if let Some(chain) = chains.last_mut() {
                     *chain += 1;
                 }
             }
-            _ => continue,
+            _ => {
+                follows_operator = false;
+                continue;
+            }
         }
+        deepest = deepest.max(chains.len());
         let message = if chains.len() > DEEPEST_NESTING {
             format!("brackets nest more than {DEEPEST_NESTING} deep, and the service takes fewer than 50")
         } else if depth + set_operations > MOST_OPERATORS {
@@ -207,7 +239,15 @@ fn check_depth(source: &Source<'_>, tokens: &[TokenWithSpan]) -> Result<(), Synt
             range: token_range(source, token),
         });
     }
-    Ok(())
+    Ok(deepest.max(prefixes))
+}
+
+/// Whether an operator stands before its operand and may be followed by itself.
+fn is_prefix(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if matches!(
+        word.keyword,
+        Keyword::NOT | Keyword::CASE | Keyword::INTERVAL | Keyword::EXPLAIN
+    ))
 }
 
 fn is_set_operator(keyword: Keyword) -> bool {

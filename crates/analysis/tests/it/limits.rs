@@ -59,13 +59,24 @@ fn nesting_is_a_finding_and_never_an_overflow() {
 
 #[test]
 fn what_the_parser_would_try_again_at_every_level_takes_no_longer() {
-    for depth in [10, 20, 30, 40, 48, 60] {
+    for depth in [7, 10, 20, 30, 40, 48, 60] {
         for (prefix, open, middle, close, suffix) in [
             ("SELECT ", "(", "1", ")", ""),
             ("SELECT * FROM ", "(", "processes", ")", ""),
             ("SELECT * FROM ", "(SELECT * FROM ", "processes", ")", ""),
             ("SELECT ", "f(", "1", ")", ""),
             ("SELECT ", "CAST(", "1", " AS int)", ""),
+            ("SELECT ", "CAST(", "1 +", " AS int)", ""),
+            ("SELECT ", "position(", "1 +", " IN 'x')", ""),
+            ("SELECT ", "ARRAY[", "1 +", "]", ""),
+            ("SELECT ", "substring(", "1 +", " FROM 1)", ""),
+            ("SELECT ", "NOT ", "1 +", "", ""),
+            ("SELECT ", "- ", "1 +", "", ""),
+            ("SELECT ", "INTERVAL ", "1 +", " day", ""),
+            ("", "EXPLAIN ", "SELECT 1 +", "", ""),
+            ("SELECT ", "x -> (", "1", ")", ""),
+            ("SELECT * FROM a ", "JOIN (", "b", ")", ""),
+            ("SELECT 1 GROUP BY ", "ROLLUP (", "1", ")", ""),
             ("SELECT ", "CASE WHEN ", "true", " THEN 1 END", ""),
             ("SELECT ", "[", "1", "]", ""),
             ("SELECT ", "{'a': ", "1", "}", ""),
@@ -99,9 +110,9 @@ fn long_chains_are_parsed_and_freed() {
         let chain = vec!["level = 1"; 2_000].join(&format!(" {operator} "));
         check(&format!("SELECT msg FROM log_entries WHERE {chain}"));
     }
-    let casts = format!("SELECT 1{}", "::int".repeat(2_000));
+    let casts = format!("SELECT 1{}", "::int".repeat(4_000));
     check(&casts);
-    let unions = vec!["SELECT level FROM log_entries"; 2_000].join(" UNION ALL ");
+    let unions = vec!["SELECT level FROM log_entries"; 4_000].join(" UNION ALL ");
     check(&unions);
     let joins = vec!["processes"; 2_000].join(" JOIN ");
     check(&format!("SELECT 1 FROM {joins}"));
