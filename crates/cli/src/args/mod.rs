@@ -1,0 +1,157 @@
+//! The command line: every command, option and default, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+mod check;
+#[cfg(feature = "lake")]
+mod lake;
+mod listing;
+mod partitions;
+mod run;
+
+pub(crate) use check::{CheckArgs, EstimateArgs, FailOn, SchemaArgs};
+#[cfg(feature = "lake")]
+pub(crate) use lake::{DemoArgs, FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
+pub(crate) use listing::{ListingArgs, ProcessesArgs, StreamsArgs};
+pub(crate) use partitions::{ConfirmArgs, ListArgs, MaterializeArgs, PartitionsCommand, RetireInstancesArgs};
+pub(crate) use run::{EstimateSource, QueryArgs, RunArgs};
+
+/// Query and look after a telemetry lake behind Arrow Flight SQL.
+#[derive(Debug, Parser)]
+#[command(name = "lakepilot", version, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 3 invalid query, 4 not found, \
+5 not allowed, 6 unavailable, 7 timed out, 8 out of resources, 9 unsupported, 10 protocol error, 11 input/output error, \
+12 findings, 13 not verified, 14 declined, 130 interrupted.";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Server (grpc://HOST:PORT, grpc+tls://HOST:PORT), or an embedded lake in a directory (lake:DIR)
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "MICROMEGAS_ANALYTICS_URI",
+        hide_env_values = true,
+        default_value = "grpc://localhost:50051"
+    )]
+    pub(crate) url: String,
+
+    /// Header to send with every call; may be repeated
+    #[arg(long = "header", global = true, value_name = "KEY=VALUE")]
+    pub(crate) headers: Vec<String>,
+
+    /// File whose content is sent as the bearer token
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// PEM file with the certificate of the authority that signed the server's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
+
+    /// First instant of the time range: RFC 3339, an age (30s, 15m, 6h, 7d, 2w) or now
+    #[arg(long, global = true, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) begin: Option<String>,
+
+    /// Last instant of the time range, included [default: now, when --begin is given]
+    #[arg(long, global = true, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) end: Option<String>,
+
+    /// Print data and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Tell on stderr what the program does; twice or three times to tell more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Colours on a terminal
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a query and print or save its rows
+    Query(QueryArgs),
+    /// Show the schema of a query, and the estimated size of its rows, without running it
+    Schema(SchemaArgs),
+    /// Check a query before it runs
+    Check(CheckArgs),
+    /// Estimate the result of a query without running it
+    Estimate(EstimateArgs),
+    /// Run a large query in batches, with progress and statistics
+    Run(RunArgs),
+    /// List, retire and materialise partitions
+    Partitions {
+        #[command(subcommand)]
+        command: PartitionsCommand,
+    },
+    /// List processes
+    Processes(ProcessesArgs),
+    /// List the streams of a process
+    Streams(StreamsArgs),
+    /// Make, fill, import into, describe or serve an embedded lake
+    #[cfg(feature = "lake")]
+    Lake {
+        #[command(subcommand)]
+        command: LakeCommand,
+    },
+    /// Run the whole main job on a temporary embedded lake
+    #[cfg(feature = "lake")]
+    Demo(DemoArgs),
+    /// Print the completion script of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Command {
+    /// Whether the command itself decides what Ctrl-C does: a server, and a retirement, finish what is in flight.
+    pub(crate) fn handles_interrupts(&self) -> bool {
+        match self {
+            Self::Partitions { command } => matches!(
+                command,
+                PartitionsCommand::Retire(_)
+                    | PartitionsCommand::RetireInstances(_)
+                    | PartitionsCommand::RetireProcess(_)
+            ),
+            #[cfg(feature = "lake")]
+            Self::Lake {
+                command: LakeCommand::Serve(_),
+            } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Where the SQL comes from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SqlArgs {
+    /// SQL text, or - to read it from standard input
+    pub(crate) sql: Option<String>,
+
+    /// File to read the SQL from
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
