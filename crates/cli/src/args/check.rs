@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::SqlArgs;
+use super::{LimitArgs, SqlArgs, byte_size};
 use crate::output::ReportFormat;
 
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(crate) struct CheckArgs {
     pub(crate) max_columns: usize,
 
     /// Most estimated bytes of a row before a finding
-    #[arg(long, value_name = "BYTES", default_value_t = 1000)]
+    #[arg(long, value_name = "SIZE", default_value = "1000", value_parser = byte_size)]
     pub(crate) max_row_bytes: u64,
 
     /// Least severity that makes the exit code 12
@@ -54,6 +54,10 @@ pub(crate) struct EstimateArgs {
     #[command(flatten)]
     pub(crate) sql: SqlArgs,
 
+    /// Read the first N rows of the result to measure the lengths of text and how much filters let through
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sample: Option<u64>,
+
     /// Count the rows by running the query as a COUNT(*), which may take as long as the query
     #[arg(long)]
     pub(crate) count: bool,
@@ -61,4 +65,7 @@ pub(crate) struct EstimateArgs {
     /// Format of the report
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: ReportFormat,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }

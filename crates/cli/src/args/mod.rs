@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod check;
 #[cfg(feature = "lake")]
 mod lake;
+mod limits;
 mod listing;
 mod partitions;
 mod run;
@@ -14,6 +15,7 @@ mod run;
 pub(crate) use check::{CheckArgs, EstimateArgs, FailOn, SchemaArgs};
 #[cfg(feature = "lake")]
 pub(crate) use lake::{DemoArgs, FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
+pub(crate) use limits::{LimitArgs, byte_size};
 pub(crate) use listing::{ListingArgs, ProcessesArgs, StreamsArgs};
 pub(crate) use partitions::{ConfirmArgs, ListArgs, MaterializeArgs, PartitionsCommand, RetireInstancesArgs};
 pub(crate) use run::{EstimateSource, QueryArgs, RunArgs};

@@ -1,66 +1,124 @@
 //! `lakepilot estimate`: how large a result would be.
 
-use std::sync::Arc;
+use lakepilot_analysis::{EstimateBasis, EstimateOptions, ResultEstimate, RowEstimate, ScanEstimate, estimate_result};
+use lakepilot_query::{Result, to_rfc3339};
 
-use lakepilot_analysis::{SchemaAnalysis, analyze_schema};
-use lakepilot_execution::{CountEstimator, Estimate, RowEstimator};
-use lakepilot_query::Result;
-use serde::Serialize;
-
-use super::run::estimator;
 use super::schema;
-use crate::args::{EstimateArgs, EstimateSource};
+use crate::args::EstimateArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::output::{self, ReportFormat, text};
-use crate::terminal;
-
-#[derive(Serialize)]
-struct Report {
-    #[serde(flatten)]
-    schema: SchemaAnalysis,
-    /// The rows to expect and what the number stands on; `null` when nothing is known.
-    rows: Option<Estimate>,
-    /// The rows times the size of one.
-    estimated_bytes: Option<f64>,
-}
+use crate::output::{self, Heading, ReportFormat, text};
+use crate::{guard, terminal};
 
 pub(crate) async fn estimate(args: EstimateArgs, context: &Context) -> Result<Outcome> {
     let query = context.query(&args.sql)?;
     let service = context.service().await?;
-    let schema = analyze_schema(service.as_ref(), &query).await?;
-    let estimator: Option<Arc<dyn RowEstimator>> = if args.count {
-        Some(Arc::new(CountEstimator::new(Arc::clone(&service))))
-    } else {
-        estimator(EstimateSource::Partitions, &service, query.sql())
-    };
-    let rows = match estimator {
-        Some(estimator) => estimator.estimate(&query).await?,
-        None => None,
-    };
-    let report = Report {
-        estimated_bytes: rows.as_ref().map(|rows| rows.rows as f64 * schema.estimated_row_bytes),
-        schema,
-        rows,
-    };
+    let options = EstimateOptions::default()
+        .with_sample_rows(args.sample)
+        .with_count(args.count);
+    let estimate = estimate_result(service.as_ref(), &query, &options).await?;
     match args.format {
-        ReportFormat::Json => output::print_json(&report)?,
-        ReportFormat::Table => output::print(&text::wrap(&describe(&report), terminal::stdout_width()))?,
+        ReportFormat::Json => output::print_json(&estimate)?,
+        ReportFormat::Table => output::print(&describe(&estimate, &options, terminal::stdout_width()))?,
     }
+    guard::check(args.limits, &estimate, context.messages)?;
     Ok(Outcome::Done)
 }
 
-fn describe(report: &Report) -> String {
-    let mut told = schema::describe(&report.schema, terminal::stdout_width());
-    told.push_str(&match (&report.rows, report.estimated_bytes) {
-        (Some(rows), Some(bytes)) => format!(
-            "{}, {} (rows from {})\n",
-            text::counted(rows.rows, "row"),
-            text::bytes(bytes),
-            rows.basis
+fn describe(estimate: &ResultEstimate, options: &EstimateOptions, width: Option<usize>) -> String {
+    let mut told = schema::describe(&estimate.schema, width);
+    let lengths = match options.sample_rows {
+        Some(rows) => format!(
+            "from the types; the lengths of text from the first {}",
+            text::counted(rows, "row")
         ),
-        _ => "rows unknown: partitions tell the rows of a scan with no filter but time; --count runs the query as a COUNT(*)\n"
-            .to_owned(),
-    });
+        None => "from the types; the lengths of text are assumed, and --sample measures them".to_owned(),
+    };
+    told.push_str(&text::wrap(&format!("  {lengths}\n"), width));
+    if !estimate.scans.is_empty() {
+        told.push('\n');
+        told.push_str(&scans(&estimate.scans, width));
+        told.push_str(&text::wrap(
+            "  from list_partitions() and the time range of the call\n",
+            width,
+        ));
+    }
+    let (expected, interval) = rows(&estimate.rows);
+    let closing = format!(
+        "\nrows   {expected}{interval}\n       from {}\nbytes  {}\n       {}\n",
+        basis(estimate.rows.basis),
+        text::bytes(estimate.estimated_bytes),
+        "the expected rows times the size of one",
+    );
+    told.push_str(&text::wrap(&closing, width));
     told
+}
+
+/// What the service would read, a row for each view that the query names.
+fn scans(scans: &[ScanEstimate], width: Option<usize>) -> String {
+    let headings = [
+        Heading::text("view"),
+        Heading::text("instance"),
+        Heading::text("time"),
+        Heading::number("partitions"),
+        Heading::number("pruned"),
+        Heading::number("files"),
+        Heading::number("file size"),
+        Heading::number("read"),
+        Heading::number("rows"),
+    ];
+    let rows: Vec<Vec<String>> = scans
+        .iter()
+        .map(|scan| {
+            vec![
+                scan.view_set.clone(),
+                scan.instance.clone().unwrap_or_else(|| "(not a literal)".to_owned()),
+                bounds(scan),
+                text::count(scan.partitions_touched),
+                text::count(scan.partitions_pruned),
+                text::count(scan.files),
+                text::bytes(scan.file_bytes as f64),
+                text::bytes(scan.read_bytes),
+                rows(&scan.rows).0,
+            ]
+        })
+        .collect();
+    output::table(&headings, &rows, width)
+}
+
+fn bounds(scan: &ScanEstimate) -> String {
+    let time = |nanos: Option<i64>| nanos.map(|nanos| to_rfc3339(chrono::DateTime::from_timestamp_nanos(nanos)));
+    match (time(scan.time_bounds.begin_nanos), time(scan.time_bounds.end_nanos)) {
+        (None, None) => "all".to_owned(),
+        (Some(begin), None) => format!("from {begin}"),
+        (None, Some(end)) => format!("up to {end}"),
+        (Some(begin), Some(end)) => format!("{begin} to {end}"),
+    }
+}
+
+/// The number of rows to expect, and the interval in which it lies.
+fn rows(rows: &RowEstimate) -> (String, String) {
+    let expected = text::count(rows.expected.round() as u64);
+    match rows.high {
+        Some(high) if high == rows.low => (expected, String::new()),
+        Some(high) => {
+            let interval = format!(", between {} and {}", text::count(rows.low), text::count(high));
+            (format!("about {expected}"), interval)
+        }
+        None if rows.expected > 0.0 => (
+            format!("about {expected}"),
+            format!(", at least {}", text::count(rows.low)),
+        ),
+        None => ("unknown".to_owned(), String::new()),
+    }
+}
+
+fn basis(basis: EstimateBasis) -> &'static str {
+    match basis {
+        EstimateBasis::Exact => "an exact count, or the form of the query",
+        EstimateBasis::PartitionMetadata => "the row counts of partitions, clipped to the time range",
+        EstimateBasis::SampledSelectivity => "partitions, and the share of a sample that the filters let through",
+        EstimateBasis::Unknown => "a guess: --sample measures filters, --count runs the query as a COUNT(*)",
+        _ => basis.as_str(),
+    }
 }

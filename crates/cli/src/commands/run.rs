@@ -70,11 +70,7 @@ fn sink(args: &RunArgs) -> Result<Box<dyn BatchSink>> {
 
 /// The estimator that was chosen. Partitions tell the rows of a query only when it is a scan of one view instance with no
 /// filter but time; of any other nothing is claimed.
-pub(crate) fn estimator(
-    source: EstimateSource,
-    service: &Arc<dyn QueryService>,
-    sql: &str,
-) -> Option<Arc<dyn RowEstimator>> {
+fn estimator(source: EstimateSource, service: &Arc<dyn QueryService>, sql: &str) -> Option<Arc<dyn RowEstimator>> {
     match source {
         EstimateSource::None => None,
         EstimateSource::Count => Some(Arc::new(CountEstimator::new(Arc::clone(service)))),

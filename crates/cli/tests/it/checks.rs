@@ -62,18 +62,42 @@ fn an_estimate_says_what_it_stands_on() {
         .run_ranged(&["estimate", "SELECT * FROM log_entries", "--format", "json"])
         .good()
         .json();
-    let rows = estimate["rows"]["rows"].as_u64().unwrap();
-    assert!(rows.abs_diff(ROWS) <= ROWS / 10, "{estimate}");
-    assert_eq!(estimate["rows"]["basis"], "partition_metadata");
+    let rows = estimate["rows"]["expected"].as_f64().unwrap();
+    assert!((rows - ROWS as f64).abs() <= ROWS as f64 / 10.0, "{estimate}");
+    assert_eq!(estimate["rows"]["basis"], "partition-metadata");
+    assert!(
+        estimate["scans"][0]["partitions_touched"].as_u64().unwrap() > 0,
+        "{estimate}"
+    );
     let filtered = "SELECT msg FROM log_entries WHERE level <= 3";
-    let unknown = server
-        .run_ranged(&["estimate", filtered, "--format", "json"])
-        .good()
-        .json();
-    assert!(unknown["rows"].is_null(), "{unknown}");
-    let counted = server
-        .run_ranged(&["estimate", filtered, "--count", "--format", "json"])
-        .good()
-        .json();
-    assert_eq!(counted["rows"]["basis"], "count");
+    let basis = |options: &[&str]| {
+        let mut arguments = vec!["estimate", filtered, "--format", "json"];
+        arguments.extend(options);
+        server.run_ranged(&arguments).good().json()["rows"]["basis"].clone()
+    };
+    assert_eq!(basis(&[]), "unknown");
+    assert_eq!(basis(&["--sample", "100"]), "sampled-selectivity");
+    assert_eq!(basis(&["--count"]), "exact");
+    let table = server.run_ranged(&["estimate", filtered]).good().stdout;
+    for part in ["msg", "log_entries", "from a guess", "estimated row size"] {
+        assert!(table.contains(part), "{table}");
+    }
+}
+
+#[test]
+fn a_result_that_would_be_too_large_is_refused() {
+    let server = Server::start();
+    let estimate = |limit: &[&str]| {
+        let mut arguments = vec!["estimate", "SELECT time, msg FROM log_entries"];
+        arguments.extend(limit);
+        server.run_ranged(&arguments)
+    };
+    for limit in [["--max-rows", "100"], ["--max-bytes", "1kB"]] {
+        let refused = estimate(&limit);
+        assert_eq!(refused.code, 8, "{}", refused.stderr);
+        assert!(refused.stderr.contains("more than the"), "{}", refused.stderr);
+    }
+    let allowed = estimate(&["--max-rows", "100000", "--max-bytes", "1GB"]).good();
+    assert_eq!(allowed.stderr, "");
+    assert_eq!(estimate(&["--max-bytes", "much"]).code, 2);
 }
