@@ -127,11 +127,20 @@ impl Slicing {
         }
         Ok(queries)
     }
+
+    /// The text of the query before and after the place where the condition of a slice goes, for whoever makes the condition
+    /// themselves: one that binds at least as strongly as a comparison. `None` for a view of instants, which needs none.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the text is not the one that was analysed.
+    pub fn around_condition(&self, sql: &str) -> Result<Option<(String, String)>> {
+        self.condition.as_ref().map(|site| site.around(sql)).transpose()
+    }
 }
 
 impl ConditionSite {
-    /// The text with the condition that a row begins in the slice. The first slice also takes what began before it.
-    fn insert(&self, sql: &str, slice: TimeRange, is_first: bool) -> Result<String> {
+    /// The text before and after the place of a condition.
+    fn around(&self, sql: &str) -> Result<(String, String)> {
         let (Some(before), Some(existing), Some(after)) = (
             sql.get(..self.existing.start),
             sql.get(self.existing.clone()),
@@ -142,17 +151,23 @@ impl ConditionSite {
                 "the query is not the one that was analysed; analyse it again before it is cut",
             ));
         };
+        // A comment at the end of the condition that is there must not swallow the bracket.
+        Ok(if existing.is_empty() {
+            (format!("{before}\nWHERE "), format!("\n{after}"))
+        } else {
+            (format!("{before}({existing}\n) AND "), after.to_owned())
+        })
+    }
+
+    /// The text with the condition that a row begins in the slice. The first slice also takes what began before it.
+    fn insert(&self, sql: &str, slice: TimeRange, is_first: bool) -> Result<String> {
+        let (before, after) = self.around(sql)?;
         let column = &self.column;
         let mut condition = format!("{column} <= {}", quote_time(slice.end()));
         if !is_first {
             condition = format!("{column} >= {} AND {condition}", quote_time(slice.begin()));
         }
-        // A comment at the end of the condition that is there must not swallow the bracket.
-        Ok(if existing.is_empty() {
-            format!("{before}\nWHERE {condition}\n{after}")
-        } else {
-            format!("{before}({existing}\n) AND {condition}{after}")
-        })
+        Ok(format!("{before}{condition}{after}"))
     }
 }
 

@@ -206,3 +206,24 @@ fn a_limit_beside_the_sql_is_refused() {
     let query = Query::new(sql).unwrap().with_limit(5);
     assert!(sliceable(sql).slicing().unwrap().queries(&query, &[]).is_err());
 }
+
+#[test]
+fn the_place_of_a_condition_is_told_to_whoever_makes_it() {
+    let around = |sql: &str| sliceable(sql).slicing().unwrap().around_condition(sql).unwrap();
+    assert_eq!(around("SELECT msg FROM log_entries"), None);
+    let whole = |(before, after): (String, String)| format!("{before}TRUE{after}");
+    assert_eq!(
+        around("SELECT name FROM view_instance('thread_spans', 's') ORDER BY begin")
+            .map(whole)
+            .unwrap(),
+        "SELECT name FROM view_instance('thread_spans', 's')\nWHERE TRUE\n ORDER BY begin"
+    );
+    assert_eq!(
+        around("SELECT name FROM view_instance('thread_spans', 's') WHERE depth = 0 OR depth = 1 -- top")
+            .map(whole)
+            .unwrap(),
+        "SELECT name FROM view_instance('thread_spans', 's') WHERE( depth = 0 OR depth = 1\n) AND TRUE -- top"
+    );
+    let sql = "SELECT name FROM view_instance('thread_spans', 's') WHERE depth = 0";
+    assert!(sliceable(sql).slicing().unwrap().around_condition("SELECT").is_err());
+}
