@@ -86,7 +86,7 @@ pub use estimate::{CountEstimator, Estimate, EstimateBasis, PartitionEstimator, 
 pub use executor::BatchedExecutor;
 pub use faults::{DeadlineService, RetryPolicy, RetryingService, Timeouts};
 pub use options::{BatchSize, ExecutionOptions};
-pub use parts::{Part, PartsDirectory, PartsOutcome, Verification, verify_parts};
+pub use parts::{Part, PartsDirectory, PartsOutcome, PartsRequest, Verification, verify_parts};
 #[cfg(feature = "mock")]
 pub use progress::MockProgressObserver;
 pub use progress::{NoProgress, ProgressEvent, ProgressObserver, ProgressSnapshot};

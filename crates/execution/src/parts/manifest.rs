@@ -4,12 +4,13 @@
 //! The manifest is written before the first part and replaced as a whole. A line is written, and synced, after its part has
 //! its name. So whatever moment a process is killed at, a part is either told of and whole, or is not told of and made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
+use chrono::{DateTime, Utc};
 use lakepilot_query::{Dictionaries, Error, ErrorKind, Query, Result, TimeRange, to_rfc3339};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -87,32 +88,54 @@ impl Manifest {
     }
 
     /// What two manifests do not agree in, for a person. A schema that is not known yet agrees with any.
-    fn difference(&self, other: &Self) -> Option<&'static str> {
+    fn difference(&self, other: &Self) -> Option<String> {
         let schemas_differ = self.schema.is_some() && other.schema.is_some() && self.schema != other.schema;
+        let both = |what: &str, own: &str, others: &str| format!("{what} ({own}, not {others})");
         [
-            (self.version != other.version, "version of the manifest"),
-            (self.server != other.server, "server"),
-            (self.sql != other.sql, "SQL"),
-            (self.ends() != other.ends(), "time range"),
-            (self.slices != other.slices, "slices"),
+            (self.version != other.version, "version of the manifest".to_owned()),
+            (self.server != other.server, both("server", &self.server, &other.server)),
+            (self.sql != other.sql, "SQL text".to_owned()),
+            (
+                self.ends() != other.ends(),
+                both("time range", &self.ends(), &other.ends()),
+            ),
+            (self.slices != other.slices, "cut into slices".to_owned()),
             (
                 self.statements_sha256 != other.statements_sha256,
-                "statements of the slices",
+                "rule by which rows belong to slices".to_owned(),
             ),
             (
                 self.preserve_dictionaries != other.preserve_dictionaries,
-                "treatment of dictionaries",
+                "treatment of dictionaries".to_owned(),
             ),
-            (self.format != other.format, "format"),
-            (schemas_differ, "schema of the result"),
+            (self.format != other.format, both("format", &self.format, &other.format)),
+            (schemas_differ, "schema of the result".to_owned()),
         ]
         .into_iter()
         .find_map(|(differs, what)| differs.then_some(what))
     }
 
-    fn ends(&self) -> (Option<&str>, Option<&str>) {
-        let begin = self.slices.first().map(|slice| slice.begin.as_str());
-        (begin, self.slices.last().map(|slice| slice.end.as_str()))
+    fn ends(&self) -> String {
+        match (self.slices.first(), self.slices.last()) {
+            (Some(first), Some(last)) => format!("{} to {}", first.begin, last.end),
+            _ => "none".to_owned(),
+        }
+    }
+
+    /// The parts of the manifest that whoever takes the run up has to ask for again.
+    fn request(&self) -> Result<PartsRequest> {
+        let format = FileFormat::ALL
+            .into_iter()
+            .find(|format| format.extension() == self.format)
+            .ok_or_else(|| not_of_a_run(format!("names the format '{}', which is none", self.format)))?;
+        let slices = self.slices.iter().map(SliceEntry::range).collect::<Result<Vec<_>>>()?;
+        Ok(PartsRequest {
+            server: self.server.clone(),
+            sql: self.sql.clone(),
+            preserves_dictionaries: self.preserve_dictionaries,
+            format,
+            slices,
+        })
     }
 
     fn with_schema(mut self, schema: &Schema) -> Self {
@@ -136,6 +159,52 @@ impl SliceEntry {
             begin: to_rfc3339(range.begin()),
             end: to_rfc3339(range.end()),
         }
+    }
+
+    fn range(&self) -> Result<TimeRange> {
+        let time = |text: &str| {
+            DateTime::parse_from_rfc3339(text)
+                .map(|time| time.with_timezone(&Utc))
+                .map_err(|_| not_of_a_run(format!("has a slice at '{text}', which is no time")))
+        };
+        TimeRange::new(time(&self.begin)?, time(&self.end)?)
+    }
+}
+
+/// What was asked for in the run that a directory of parts is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartsRequest {
+    /// The address of what was asked.
+    pub server: String,
+    /// The SQL of the query.
+    pub sql: String,
+    /// Whether dictionary columns are kept.
+    pub preserves_dictionaries: bool,
+    /// The format of the parts.
+    pub format: FileFormat,
+    /// The slices, in the order of time.
+    pub slices: Vec<TimeRange>,
+}
+
+impl PartsRequest {
+    /// What was asked for in the run that the directory is of; `None` when it is of no run, or does not exist.
+    ///
+    /// To take a run up, ask for this again: a time range that was counted back from the present, or slices that were cut
+    /// by the partitions of the moment, would not come out the same.
+    ///
+    /// # Errors
+    /// `InvalidInput` when its manifest cannot be read as one; `Io`.
+    pub fn read(directory: impl AsRef<Path>) -> Result<Option<Self>> {
+        let path = directory.as_ref();
+        let request = || read_manifest(path)?.map(|manifest| manifest.request()).transpose();
+        request().map_err(|error| error.context(format!("the directory {}", path.display())))
+    }
+
+    /// The time range of the query: that of all slices together.
+    pub fn time_range(&self) -> Option<TimeRange> {
+        let (first, last) = self.slices.first().zip(self.slices.last())?;
+        TimeRange::new(first.begin(), last.end()).ok()
     }
 }
 
@@ -237,12 +306,14 @@ pub struct Verification {
     pub missing: Vec<usize>,
     /// The files of parts that are gone, or are not what was written, each with what is wrong.
     pub damaged: Vec<String>,
+    /// The names of files that are not of the run: who reads the whole directory would take them for parts.
+    pub foreign: Vec<String>,
 }
 
 impl Verification {
-    /// Whether every slice has its part and every part is what was written.
+    /// Whether every slice has its part, every part is what was written, and nothing else is there.
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.damaged.is_empty()
+        self.missing.is_empty() && self.damaged.is_empty() && self.foreign.is_empty()
     }
 
     /// The rows of all parts that are whole.
@@ -278,7 +349,28 @@ pub fn verify_parts(path: impl AsRef<Path>) -> Result<Verification> {
             },
         }
     }
+    found.foreign = foreign_files(path, &manifest).map_err(told)?;
     Ok(found)
+}
+
+/// What lies in a directory of parts and is not of its run. A part that the journal does not tell of is: its slice is missing,
+/// and it is written again. So is a temporary file, which a run that was killed has left.
+fn foreign_files(path: &Path, manifest: &Manifest) -> Result<Vec<String>> {
+    let parts: BTreeSet<String> = (0..manifest.slices.len())
+        .map(|index| manifest.file_of(index))
+        .collect();
+    let mut foreign = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let is_own = [MANIFEST, JOURNAL, LOCK].contains(&name.as_str())
+            || name.starts_with(PARTIAL_PREFIX)
+            || parts.contains(&name);
+        if !is_own {
+            foreign.push(name);
+        }
+    }
+    foreign.sort();
+    Ok(foreign)
 }
 
 /// What is wrong with a part.
@@ -332,9 +424,16 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    serde_json::from_slice(&text).map(Some).map_err(|error| {
-        Error::new(ErrorKind::InvalidInput, "its manifest.json is not that of a run").with_source(error)
-    })
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|error| not_of_a_run(format!("is not that of a run: {error}")))
+}
+
+fn not_of_a_run(what: String) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("its manifest.json {what}; choose another directory"),
+    )
 }
 
 fn refuse_other_files(path: &Path) -> Result<()> {

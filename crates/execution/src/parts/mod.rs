@@ -3,5 +3,5 @@
 mod manifest;
 mod run;
 
-pub use manifest::{Part, Verification, verify_parts};
+pub use manifest::{Part, PartsRequest, Verification, verify_parts};
 pub use run::{PartsDirectory, PartsOutcome};

@@ -42,6 +42,16 @@ pub enum FileFormat {
 }
 
 impl FileFormat {
+    /// Every format.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Parquet,
+        Self::ArrowFile,
+        Self::ArrowStream,
+        Self::Csv,
+        Self::Ndjson,
+        Self::Json,
+    ];
+
     /// The ending of the names of such files, without the dot.
     pub fn extension(self) -> &'static str {
         match self {

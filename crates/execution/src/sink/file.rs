@@ -1,14 +1,14 @@
 //! A sink into a file that appears under its name only when it is whole.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use lakepilot_query::{Error, ErrorKind, Result};
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 
 use super::encoder::FileFormat;
 use super::writer::WriterSink;
@@ -26,28 +26,10 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// (`/dev/null`) is written to directly.
 pub struct FileSink {
     path: PathBuf,
-    inner: WriterSink<BufWriter<Target>>,
-}
-
-enum Target {
-    Temporary(NamedTempFile),
-    Direct(File),
-}
-
-impl Write for Target {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Temporary(file) => file.write(buffer),
-            Self::Direct(file) => file.write(buffer),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Temporary(file) => file.flush(),
-            Self::Direct(file) => file.flush(),
-        }
-    }
+    inner: WriterSink<BufWriter<File>>,
+    /// The name of the temporary file, which goes with this value; `None` where the file itself is written to. It is kept
+    /// apart from the file, since a thread that encodes may hold that for a while after the run was called off.
+    temporary: Option<TempPath>,
 }
 
 impl FileSink {
@@ -59,10 +41,11 @@ impl FileSink {
     pub fn create(path: impl Into<PathBuf>, format: FileFormat) -> Result<Self> {
         let path = behind_links(path.into());
         let name = format!("the file {}", path.display());
-        let target = open(&path).map_err(|error| error.context(format!("cannot write {name}")))?;
+        let (file, temporary) = open(&path).map_err(|error| error.context(format!("cannot write {name}")))?;
         Ok(Self {
-            inner: WriterSink::new(BufWriter::with_capacity(BUFFER_BYTES, target), format, name),
+            inner: WriterSink::new(BufWriter::with_capacity(BUFFER_BYTES, file), format, name),
             path,
+            temporary,
         })
     }
 
@@ -81,7 +64,8 @@ fn behind_links(path: PathBuf) -> PathBuf {
     }
 }
 
-fn open(path: &Path) -> Result<Target> {
+/// The file to write to, and its name if that is a temporary one.
+fn open(path: &Path) -> Result<(File, Option<TempPath>)> {
     let existing = fs::metadata(path);
     match &existing {
         Ok(metadata) if metadata.is_dir() => {
@@ -90,7 +74,7 @@ fn open(path: &Path) -> Result<Target> {
                 "it is a directory; name a file in it",
             ));
         }
-        Ok(metadata) if !metadata.is_file() => return Ok(Target::Direct(File::options().write(true).open(path)?)),
+        Ok(metadata) if !metadata.is_file() => return Ok((File::options().write(true).open(path)?, None)),
         _ => {}
     }
     let directory = directory_of(path);
@@ -105,11 +89,11 @@ fn open(path: &Path) -> Result<Target> {
     builder.prefix(PARTIAL_PREFIX).suffix(".partial");
     #[cfg(unix)]
     builder.permissions(usual_permissions());
-    let file = builder.tempfile_in(directory)?;
+    let (file, temporary) = builder.tempfile_in(directory)?.into_parts();
     if let Ok(existing) = existing {
-        file.as_file().set_permissions(existing.permissions())?;
+        file.set_permissions(existing.permissions())?;
     }
-    Ok(Target::Temporary(file))
+    Ok((file, Some(temporary)))
 }
 
 /// Temporary files are for their owner only; the result of a query is a file like any other, within the umask.
@@ -127,16 +111,14 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// Syncs the file and gives it its name.
-fn publish(target: Target, path: &Path) -> Result<()> {
-    match target {
-        Target::Direct(mut file) => Ok(file.flush()?),
-        Target::Temporary(file) => {
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| Error::from(error.error))?;
-            File::open(directory_of(path))?.sync_all()?;
-            Ok(())
-        }
-    }
+fn publish(file: File, temporary: Option<TempPath>, path: &Path) -> Result<()> {
+    // A device has nothing to sync, and says so.
+    let Some(temporary) = temporary else { return Ok(()) };
+    file.sync_all()?;
+    drop(file);
+    temporary.persist(path).map_err(|error| Error::from(error.error))?;
+    File::open(directory_of(path))?.sync_all()?;
+    Ok(())
 }
 
 #[async_trait]
@@ -151,16 +133,16 @@ impl BatchSink for FileSink {
 
     async fn finish(&mut self) -> Result<SinkSummary> {
         let summary = self.inner.finish().await?;
-        let path = self.path.clone();
+        let (path, temporary) = (self.path.clone(), self.temporary.take());
         let Some(writer) = self.inner.take_finished() else {
             return Err(Error::new(ErrorKind::Internal, "the sink has lost its file"));
         };
         tokio::task::spawn_blocking(move || {
             let told = |error: Error| error.context(format!("cannot write the file {}", path.display()));
-            let target = writer
+            let file = writer
                 .into_inner()
                 .map_err(|error| told(Error::from(error.into_error())))?;
-            publish(target, &path).map_err(told)
+            publish(file, temporary, &path).map_err(told)
         })
         .await
         .map_err(|error| {
@@ -171,5 +153,6 @@ impl BatchSink for FileSink {
 
     async fn abort(&mut self) {
         self.inner.abort().await;
+        self.temporary = None;
     }
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use lakepilot_execution::{
-    BatchSize, BatchedExecutor, ExecutionOptions, FileFormat, NoProgress, PartsDirectory, PartsOutcome, ProgressEvent,
-    ProgressObserver, RetryPolicy, SliceRule, Slicing, verify_parts,
+    BatchSize, BatchedExecutor, ExecutionOptions, FileFormat, NoProgress, PartsDirectory, PartsOutcome, PartsRequest,
+    ProgressEvent, ProgressObserver, RetryPolicy, SliceRule, Slicing, verify_parts,
 };
 use lakepilot_query::{ErrorKind, Query, Result};
 use tokio_util::sync::CancellationToken;
@@ -307,18 +307,55 @@ async fn parts_of_another_run_are_refused() {
     let other_format = PartsDirectory::new(directory.path(), FileFormat::Csv, "grpc://lake:50051");
     let same = target(directory.path());
     for (query, slicing, target, what) in [
-        (query().with_sql("SELECT 1").unwrap(), slicing(), &same, "SQL"),
-        (other_range, other_slicing, &same, "time range"),
-        (query(), finer, &same, "slices"),
-        (query(), slicing(), &other_server, "server"),
-        (query(), slicing(), &other_format, "format"),
+        (query().with_sql("SELECT 1").unwrap(), slicing(), &same, "SQL text;"),
+        (
+            other_range,
+            other_slicing,
+            &same,
+            "time range (1970-01-01T00:00:00Z to 1970-01-01T00:00:00.000000999Z, not",
+        ),
+        (query(), finer, &same, "cut into slices;"),
+        (
+            query(),
+            slicing(),
+            &other_server,
+            "server (grpc://lake:50051, not grpc://other:50051);",
+        ),
+        (query(), slicing(), &other_format, "format (arrows, not csv);"),
     ] {
         let run = executor.execute_into_directory(&query, &slicing, target, &NoProgress);
         let error = run.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains(&format!("another {what};")), "{error}");
+        assert!(error.to_string().contains(&format!("another {what}")), "{error}");
     }
     assert!(verify_parts(directory.path()).unwrap().is_complete());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_tells_what_was_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(PartsRequest::read(directory.path()).unwrap(), None);
+    run(lake(), directory.path()).await.unwrap();
+    let request = PartsRequest::read(directory.path()).unwrap().unwrap();
+    assert_eq!(request.slices, slicing().slices());
+    assert_eq!(request.time_range(), query().time_range());
+    assert_eq!(
+        (request.sql.as_str(), request.server.as_str(), request.format),
+        (query().sql(), "grpc://lake:50051", FileFormat::ArrowStream)
+    );
+    assert!(!request.preserves_dictionaries);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_of_the_run_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    run(lake(), directory.path()).await.unwrap();
+    for name in ["part-00099.arrows", "notes.txt", ".lakepilot-left.partial"] {
+        fs::write(directory.path().join(name), "x").unwrap();
+    }
+    let found = verify_parts(directory.path()).unwrap();
+    assert_eq!(found.foreign, ["notes.txt", "part-00099.arrows"]);
+    assert!(!found.is_complete());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -308,6 +308,19 @@ async fn a_dropped_sink_leaves_nothing() {
     assert!(names(directory.path()).is_empty());
 }
 
+#[tokio::test]
+async fn a_sink_that_is_dropped_while_a_thread_writes_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.csv");
+    let mut sink = FileSink::create(&path, FileFormat::Csv).unwrap();
+    sink.start(schema()).await.unwrap();
+    // Enough rows that the thread is still at them.
+    let writing = sink.write(0, batch(0, 200_000));
+    assert!(futures::poll!(std::pin::pin!(writing)).is_pending());
+    drop(sink);
+    assert!(names(directory.path()).is_empty());
+}
+
 #[test]
 fn places_that_cannot_be_written_are_told_before_the_query_runs() {
     let directory = tempfile::tempdir().unwrap();
