@@ -54,6 +54,10 @@ const LAYERS: &[Layer] = &[
         uses: LIBRARIES,
     },
     Layer {
+        package: "lakepilot-fault-proxy",
+        uses: &["lakepilot-query"],
+    },
+    Layer {
         package: "lakepilot-conformance",
         uses: LIBRARIES,
     },
@@ -67,9 +71,9 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// What a test may use besides: a lake to ask, in process or over a port. Both stand on `query` alone, so that no
-/// circle can come of it.
-const FOR_TESTS: &[&str] = &["lakepilot-local-lake", "lakepilot-flight-client"];
+/// What a test or a benchmark may use besides: a lake to ask, in process or over a port, and a network between that goes
+/// wrong. All stand on `query` alone, so that no circle can come of it.
+const FOR_TESTS: &[&str] = &["lakepilot-local-lake", "lakepilot-flight-client", "lakepilot-fault-proxy"];
 
 /// The vocabulary crate is what everybody who implements or mocks the trait pulls in.
 const QUERY_USES: &[&str] = &["arrow", "async-trait", "chrono", "futures", "mockall"];
@@ -160,6 +164,7 @@ mod tests {
             ("lakepilot-query", "tokio", true),
             ("lakepilot-query", "lakepilot-query", true),
             ("lakepilot-execution", "lakepilot-local-lake", true),
+            ("lakepilot-flight-client", "lakepilot-fault-proxy", true),
         ] {
             assert_eq!(check_one(from, to, for_tests), Vec::<String>::new());
         }
@@ -171,6 +176,7 @@ mod tests {
             ("lakepilot-execution", "lakepilot-analysis", false),
             ("lakepilot-execution", "lakepilot-analysis", true),
             ("lakepilot-execution", "lakepilot-local-lake", false),
+            ("lakepilot-flight-client", "lakepilot-fault-proxy", false),
             ("lakepilot-catalog", "lakepilot-flight-client", false),
             ("lakepilot-query", "lakepilot-catalog", false),
             ("lakepilot-query", "tokio", false),

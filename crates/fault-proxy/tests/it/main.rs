@@ -1,0 +1,4 @@
+//! The proxy between a client and a server of plain bytes.
+
+mod faults;
+mod passing;
