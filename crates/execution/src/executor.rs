@@ -9,6 +9,7 @@ use lakepilot_query::{Error, ErrorKind, Query, QueryService, RecordBatchStream, 
 
 use crate::estimate::{Estimate, RowEstimator};
 use crate::faults::{DeadlineService, Retries, Retry, RetryingService};
+use crate::metering::{MeteredService, Usage};
 use crate::options::ExecutionOptions;
 use crate::progress::{EventSender, ProgressEvent, ProgressObserver};
 use crate::sink::BatchSink;
@@ -178,13 +179,15 @@ impl BatchedExecutor {
         let start = Instant::now();
         let mut recorder = Recorder::new();
         let queued = Arc::new(Gauge::default());
-        let stream = self.open(run, &queued).await?;
+        let usage = Arc::new(Usage::default());
+        let stream = self.open(run, &queued, &usage).await?;
         let schema = stream.schema();
-        recorder.planned(start.elapsed());
         observer.on_event(&ProgressEvent::Started {
             schema: Arc::clone(&schema),
         });
+        let opening = Instant::now();
         sink.start(schema).await?;
+        recorder.in_sink(opening.elapsed());
 
         // Asked only now: the query is already running.
         let mut estimate = None;
@@ -206,15 +209,19 @@ impl BatchedExecutor {
                 }
             }
         }
+        let finishing = Instant::now();
         let summary = sink.finish().await?;
-        recorder.wrote(summary.bytes_written);
+        recorder.in_sink(finishing.elapsed());
+        recorder.wrote(&summary);
+        recorder.used(usage.used());
         recorder.queued(queued.most());
         Ok((recorder, estimate))
     }
 
     /// The rows of the query, whole or of all its slices.
-    async fn open(&self, run: &Run<'_>, queued: &Arc<Gauge>) -> Result<RecordBatchStream> {
-        let attempts = DeadlineService::new(Arc::clone(&self.service), self.options.timeouts.of_an_attempt());
+    async fn open(&self, run: &Run<'_>, queued: &Arc<Gauge>, usage: &Arc<Usage>) -> Result<RecordBatchStream> {
+        let metered = MeteredService::new(Arc::clone(&self.service), Arc::clone(usage));
+        let attempts = DeadlineService::new(metered, self.options.timeouts.of_an_attempt());
         let Some(slicing) = run.slicing else {
             let events = run.events.clone();
             let on_retry = move |retry: &Retry| {
@@ -262,13 +269,18 @@ async fn pump(
 ) -> Result<()> {
     let mut index = 0;
     let mut meter = Meter::default();
-    let mut current = timed_next(&mut source, observer, recorder).await?;
+    let begun = Instant::now();
+    let mut current = source.next(observer).await?;
+    recorder.starved(begun.elapsed());
+    if let Some(first_batch) = source.first_batch() {
+        recorder.first_batch(first_batch.duration_since(source.start()));
+    }
     while let Some(batch) = current {
         let rows = batch.num_rows() as u64;
         let held = batch_bytes(&batch);
         let bytes = meter.added_bytes(&batch) as u64;
         recorder.in_flight(held + source.held_bytes());
-        let (written, (next, waited)) = write_and_gather(&mut source, sink, observer, index, batch).await?;
+        let (written, (next, gathered)) = write_and_gather(&mut source, sink, observer, index, batch).await?;
         recorder.consumed(rows, bytes, written);
         observer.on_event(&ProgressEvent::Batch {
             index,
@@ -277,7 +289,7 @@ async fn pump(
             total_rows: recorder.rows(),
             elapsed: source.start().elapsed(),
         });
-        recorder.waited(waited);
+        recorder.starved(gathered.saturating_sub(written));
         recorder
             .in_flight(held + source.held_bytes() + next.as_ref().ok().and_then(Option::as_ref).map_or(0, batch_bytes));
         index += 1;
@@ -286,6 +298,7 @@ async fn pump(
             error.context(format!("after {rows} rows in {index} batches were delivered"))
         })?;
     }
+    recorder.merged(source.merge_time());
     Ok(())
 }
 
@@ -306,18 +319,4 @@ async fn write_and_gather(
         futures::future::Either::Left((written, gathering)) => Ok((written?, gathering.await)),
         futures::future::Either::Right((gathered, writing)) => Ok((writing.await?, gathered)),
     }
-}
-
-async fn timed_next(
-    source: &mut Source,
-    observer: &dyn ProgressObserver,
-    recorder: &mut Recorder,
-) -> Result<Option<RecordBatch>> {
-    let begun = Instant::now();
-    let next = source.next(observer).await;
-    recorder.waited(begun.elapsed());
-    if let Some(first_batch) = source.first_batch() {
-        recorder.first_batch(first_batch.duration_since(source.start()));
-    }
-    next
 }

@@ -69,6 +69,7 @@
 mod estimate;
 mod executor;
 mod faults;
+mod metering;
 mod options;
 mod parts;
 mod progress;

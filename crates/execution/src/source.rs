@@ -1,6 +1,6 @@
 //! The stream of the service, as batches of the size that was asked for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use futures::StreamExt;
@@ -20,6 +20,7 @@ pub(crate) struct Source {
     ended: bool,
     rows: u64,
     bytes: u64,
+    merge_time: Duration,
 }
 
 impl Source {
@@ -36,6 +37,7 @@ impl Source {
             ended: false,
             rows: 0,
             bytes: 0,
+            merge_time: Duration::ZERO,
         }
     }
 
@@ -49,6 +51,11 @@ impl Source {
         self.first_batch
     }
 
+    /// The time that merging and splitting took so far.
+    pub(crate) fn merge_time(&self) -> Duration {
+        self.merge_time
+    }
+
     /// The bytes that wait to be merged or taken.
     pub(crate) fn held_bytes(&self) -> usize {
         self.rebatcher.as_ref().map_or(0, Rebatcher::buffered_bytes)
@@ -56,11 +63,11 @@ impl Source {
 
     pub(crate) async fn next(&mut self, observer: &dyn ProgressObserver) -> Result<Option<RecordBatch>> {
         loop {
-            if let Some(batch) = self.rebatcher.as_mut().and_then(Rebatcher::pop) {
+            if let Some(batch) = self.rebatched() {
                 return Ok(Some(batch));
             }
             if self.ended {
-                return Ok(self.rebatcher.as_mut().and_then(Rebatcher::finish));
+                return Ok(None);
             }
             match self.stream.next().await.transpose()? {
                 None => self.ended = true,
@@ -74,6 +81,19 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// A batch of the rows that are here, if they are enough, or all.
+    fn rebatched(&mut self) -> Option<RecordBatch> {
+        let rebatcher = self.rebatcher.as_mut()?;
+        let begun = Instant::now();
+        let batch = if self.ended {
+            rebatcher.finish()
+        } else {
+            rebatcher.pop()
+        };
+        self.merge_time += begun.elapsed();
+        batch
     }
 
     fn received(&mut self, batch: &RecordBatch, observer: &dyn ProgressObserver) {

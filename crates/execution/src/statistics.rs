@@ -6,8 +6,13 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::estimate::Estimate;
+use crate::metering::Used;
+use crate::sink::SinkSummary;
 
 /// The statistics of a run. Times are in seconds, sizes in bytes.
+///
+/// Parts of a run go on at the same time: while the consumer has a batch, the next one is on its way, and slices wait side by
+/// side. So the times below do not add up to the whole: each tells how long that part was at it, all slices together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Statistics {
@@ -19,17 +24,30 @@ pub struct Statistics {
     pub total_time: f64,
     /// The mean time that the consumer took for a batch.
     pub avg_batch_time: f64,
+    /// Bytes of the messages that the rows came in; `None` when the service has no transport, or does not tell.
+    pub wire_bytes: Option<u64>,
     /// Bytes of the rows in memory.
     pub decoded_bytes: u64,
     /// From the start to the first batch; `None` when there was none.
     pub time_to_first_batch: Option<f64>,
-    /// From the start to the schema: what the server took to accept and plan the query. Of a run into a directory, the sum
-    /// over its slices, as of the two times that follow.
+    /// From asking to the schema: the server's planning, and the way there and back.
     pub planning_time: f64,
-    /// Time spent waiting for the service, while the consumer may have been busy.
+    /// Waiting for the server and the network, from the schema on.
     pub waiting_time: f64,
-    /// Time that the consumer was busy.
+    /// Turning messages into record batches.
+    pub decode_time: f64,
+    /// Merging and splitting batches to their size.
+    pub merge_time: f64,
+    /// The consumer or sink, taking batches.
     pub consumer_time: f64,
+    /// The sink, before the first batch and after the last: opening, writing the end, syncing, giving the file its name.
+    pub sink_time: f64,
+    /// What the sink says that encoding took it, on all of its threads; zero for a consumer that is no sink. A part of
+    /// `consumer_time` and `sink_time`.
+    pub encoding_time: f64,
+    /// The consumer had nothing to do, because rows were still on their way: what a server and a network without delay
+    /// would save.
+    pub starved_time: f64,
     /// How long the consumer took for a batch.
     pub batch_latency: Latency,
     /// The most bytes of rows that were held at one time; where slices run at the same time, an upper bound of it.
@@ -42,6 +60,9 @@ pub struct Statistics {
     pub retries: u64,
     /// The estimate, when one arrived.
     pub estimate: Option<EstimateReport>,
+    /// The server's names for the queries of the run, as far as it tells them. Micromegas 0.33 tells one only in an error,
+    /// so that these are the attempts that failed and were made again.
+    pub query_ids: Vec<String>,
 }
 
 impl Statistics {
@@ -98,16 +119,31 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn planned(&mut self, elapsed: Duration) {
-        self.statistics.planning_time = elapsed.as_secs_f64();
-    }
-
     pub(crate) fn first_batch(&mut self, elapsed: Duration) {
         self.statistics.time_to_first_batch.get_or_insert(elapsed.as_secs_f64());
     }
 
-    pub(crate) fn waited(&mut self, time: Duration) {
-        self.statistics.waiting_time += time.as_secs_f64();
+    /// What the run has taken of the service.
+    pub(crate) fn used(&mut self, used: Used) {
+        let statistics = &mut self.statistics;
+        statistics.planning_time += used.planning.as_secs_f64();
+        statistics.waiting_time += used.waiting.as_secs_f64();
+        statistics.decode_time += used.decoding.as_secs_f64();
+        statistics.wire_bytes = added(statistics.wire_bytes, used.wire_bytes);
+        statistics.query_ids.extend(used.query_ids);
+    }
+
+    pub(crate) fn merged(&mut self, time: Duration) {
+        self.statistics.merge_time += time.as_secs_f64();
+    }
+
+    pub(crate) fn starved(&mut self, time: Duration) {
+        self.statistics.starved_time += time.as_secs_f64();
+    }
+
+    /// The sink was opened or finished.
+    pub(crate) fn in_sink(&mut self, time: Duration) {
+        self.statistics.sink_time += time.as_secs_f64();
     }
 
     pub(crate) fn consumed(&mut self, rows: u64, bytes: u64, time: Duration) {
@@ -132,8 +168,9 @@ impl Recorder {
         self.statistics.rows_processed
     }
 
-    pub(crate) fn wrote(&mut self, bytes: u64) {
-        self.statistics.bytes_written += bytes;
+    pub(crate) fn wrote(&mut self, summary: &SinkSummary) {
+        self.statistics.bytes_written += summary.bytes_written;
+        self.statistics.encoding_time += summary.encoding_time.as_secs_f64();
     }
 
     /// Bytes that were held beside those that [`in_flight`](Self::in_flight) was told of, maybe at the same time.
@@ -150,7 +187,14 @@ impl Recorder {
         statistics.bytes_written += more.bytes_written;
         statistics.planning_time += more.planning_time;
         statistics.waiting_time += more.waiting_time;
+        statistics.decode_time += more.decode_time;
+        statistics.merge_time += more.merge_time;
         statistics.consumer_time += more.consumer_time;
+        statistics.sink_time += more.sink_time;
+        statistics.encoding_time += more.encoding_time;
+        statistics.starved_time += more.starved_time;
+        statistics.wire_bytes = added(statistics.wire_bytes, more.wire_bytes);
+        statistics.query_ids.extend(more.query_ids.iter().cloned());
         if statistics.batches_processed > 0 {
             statistics.avg_batch_time = statistics.consumer_time / statistics.batches_processed as f64;
         }
@@ -177,6 +221,13 @@ impl Recorder {
             estimate,
         });
         self.statistics
+    }
+}
+
+fn added(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (None, None) => None,
+        (one, other) => Some(one.unwrap_or(0) + other.unwrap_or(0)),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::{FlightData, FlightEndpoint, Ticket};
 use futures::stream;
-use lakepilot_query::{Error, ErrorKind, Query, RecordBatchStream, Result};
+use lakepilot_query::{Error, ErrorKind, Query, RecordBatchStream, Result, TransferMeter};
 use tonic::Streaming;
 
 use crate::client::Shared;
@@ -25,8 +26,10 @@ pub(crate) async fn open(
     query: Option<Query>,
     deadline: Deadline,
 ) -> Result<RecordBatchStream> {
+    let meter = TransferMeter::new();
     let mut results = Results {
         shared,
+        meter: meter.clone(),
         query,
         deadline,
         endpoints: others,
@@ -43,11 +46,12 @@ pub(crate) async fn open(
             Err(error) => Some((Err(error), None)),
         }
     });
-    Ok(RecordBatchStream::new(schema, batches))
+    Ok(RecordBatchStream::new(schema, batches).with_transfer(meter))
 }
 
 struct Results {
     shared: Arc<Shared>,
+    meter: TransferMeter,
     query: Option<Query>,
     deadline: Deadline,
     endpoints: VecDeque<FlightEndpoint>,
@@ -82,7 +86,7 @@ impl Results {
         let request = connection
             .request(ticket, config, self.query.as_ref(), self.deadline)
             .await?;
-        let (part, schema) = Part::open(connection, request, config.max_message_bytes).await?;
+        let (part, schema) = Part::open(connection, request, config.max_message_bytes, self.meter.clone()).await?;
         match &self.schema {
             Some(expected) if *expected != schema => {
                 return Err(Error::new(
@@ -132,6 +136,7 @@ struct Part {
     connection: Connection,
     messages: Streaming<FlightData>,
     decoder: Decoder,
+    meter: TransferMeter,
 }
 
 impl Part {
@@ -139,6 +144,7 @@ impl Part {
         mut connection: Connection,
         request: tonic::Request<Ticket>,
         max_message_bytes: usize,
+        meter: TransferMeter,
     ) -> Result<(Self, SchemaRef)> {
         tracing::debug!(url = %connection.url, call = %Call::Get, "calling");
         let messages = match connection.service.do_get(request).await {
@@ -149,6 +155,7 @@ impl Part {
             connection,
             messages,
             decoder: Decoder::new(max_message_bytes),
+            meter,
         };
         loop {
             match part.next_message().await? {
@@ -180,7 +187,13 @@ impl Part {
 
     async fn next_message(&mut self) -> Result<Option<Decoded>> {
         match self.messages.message().await {
-            Ok(Some(data)) => self.decoder.decode(data).map(Some),
+            Ok(Some(data)) => {
+                let bytes = data.data_header.len() + data.data_body.len() + data.app_metadata.len();
+                let begun = Instant::now();
+                let decoded = self.decoder.decode(data);
+                self.meter.received(bytes as u64, begun.elapsed());
+                decoded.map(Some)
+            }
             Ok(None) => Ok(None),
             Err(status) => Err(self.connection.error(status, Call::Get)),
         }

@@ -62,6 +62,7 @@ mod query;
 mod service;
 mod sql;
 mod time;
+mod transfer;
 
 pub use error::{Error, ErrorKind, Position, Result};
 pub use query::{Dictionaries, Query};
@@ -70,3 +71,4 @@ pub use service::MockQueryService;
 pub use service::{PreparedQuery, QueryResult, QueryService, QueryServiceExt, RecordBatchStream};
 pub use sql::{quote_identifier, quote_literal, quote_time};
 pub use time::{Clock, FixedClock, SystemClock, TimeRange, parse_duration, parse_time, to_rfc3339};
+pub use transfer::{Transfer, TransferMeter};

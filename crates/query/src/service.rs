@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
-use crate::{Query, Result};
+use crate::{Query, Result, TransferMeter};
 
 /// Record batches on their way, and the schema that all of them have.
 ///
@@ -21,6 +21,7 @@ use crate::{Query, Result};
 pub struct RecordBatchStream {
     schema: SchemaRef,
     batches: BoxStream<'static, Result<RecordBatch>>,
+    transfer: Option<TransferMeter>,
 }
 
 impl RecordBatchStream {
@@ -29,7 +30,21 @@ impl RecordBatchStream {
         Self {
             schema,
             batches: batches.boxed(),
+            transfer: None,
         }
+    }
+
+    /// The same stream with the counts of the transport that it comes over.
+    #[must_use]
+    pub fn with_transfer(mut self, meter: TransferMeter) -> Self {
+        self.transfer = Some(meter);
+        self
+    }
+
+    /// What the transport counts; `None` for a stream that comes over none, as from an embedded lake, or from a wrapper
+    /// that does not pass it on.
+    pub fn transfer(&self) -> Option<&TransferMeter> {
+        self.transfer.as_ref()
     }
 
     /// A stream of batches that are already there.

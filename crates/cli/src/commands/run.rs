@@ -95,8 +95,11 @@ pub(crate) fn describe(statistics: &Statistics) -> String {
         seconds(statistics.total_time),
         text::count(statistics.rows_per_second() as u64),
     );
+    let wire = statistics
+        .wire_bytes
+        .map_or_else(String::new, |bytes| format!("{} received, ", text::bytes(bytes as f64)));
     told.push_str(&format!(
-        "  data        {} decoded, {}/s, at most {} held at once\n",
+        "  data        {wire}{} decoded, {}/s, at most {} held at once\n",
         text::bytes(statistics.decoded_bytes as f64),
         text::bytes(statistics.bytes_per_second()),
         text::bytes(statistics.peak_in_flight_bytes as f64),
@@ -110,12 +113,13 @@ pub(crate) fn describe(statistics: &Statistics) -> String {
         seconds(latency.max),
     ));
     told.push_str(&format!(
-        "  time        {} planning, {} to the first batch, {} waiting, {} in the consumer",
+        "  time        {} planning, {} to the first batch, {} waiting, {} decoding, {} in the consumer",
         seconds(statistics.planning_time),
         statistics
             .time_to_first_batch
             .map_or_else(|| "none".to_owned(), seconds),
         seconds(statistics.waiting_time),
+        seconds(statistics.decode_time),
         seconds(statistics.consumer_time),
     ));
     if let Some(report) = &statistics.estimate {

@@ -5,6 +5,8 @@ mod encoder;
 mod file;
 mod writer;
 
+use std::time::Duration;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -23,6 +25,9 @@ pub use writer::WriterSink;
 pub struct SinkSummary {
     /// The bytes that were written, encoded; zero for a sink that writes none.
     pub bytes_written: u64,
+    /// The time that encoding took, on all threads together.
+    #[serde(skip)]
+    pub encoding_time: Duration,
 }
 
 /// Takes the batches of a run, one after the other.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -16,6 +17,8 @@ pub struct WriterSink<W: Write + Send + 'static> {
     format: FileFormat,
     name: Arc<str>,
     state: State<W>,
+    /// The time that encoding took, writing included where the encoder does not put it off.
+    encoding: Duration,
 }
 
 enum State<W: Write + Send + 'static> {
@@ -33,6 +36,7 @@ impl<W: Write + Send + 'static> WriterSink<W> {
             format,
             name: name.into(),
             state: State::Fresh(writer),
+            encoding: Duration::ZERO,
         }
     }
 
@@ -58,9 +62,13 @@ impl<W: Write + Send + 'static> WriterSink<W> {
     ) -> Result<T> {
         let state = std::mem::replace(&mut self.state, State::Gone);
         let name = Arc::clone(&self.name);
-        let done = tokio::task::spawn_blocking(move || work(state))
-            .await
-            .map_err(|error| Error::new(ErrorKind::Internal, "the task that encodes ended early").with_source(error))?;
+        let (done, took) = tokio::task::spawn_blocking(move || {
+            let begun = Instant::now();
+            (work(state), begun.elapsed())
+        })
+        .await
+        .map_err(|error| Error::new(ErrorKind::Internal, "the task that encodes ended early").with_source(error))?;
+        self.encoding += took;
         let (state, value) = done.map_err(|error| error.context(format!("cannot write {name}")))?;
         self.state = state;
         Ok(value)
@@ -97,14 +105,19 @@ impl<W: Write + Send + 'static> BatchSink for WriterSink<W> {
     }
 
     async fn finish(&mut self) -> Result<SinkSummary> {
-        self.blocking(|state| match state {
-            State::Open(encoder) => {
-                let (writer, bytes_written) = encoder.finish()?;
-                Ok((State::Finished(writer), SinkSummary { bytes_written }))
-            }
-            _ => misused(),
+        let bytes_written = self
+            .blocking(|state| match state {
+                State::Open(encoder) => {
+                    let (writer, bytes_written) = encoder.finish()?;
+                    Ok((State::Finished(writer), bytes_written))
+                }
+                _ => misused(),
+            })
+            .await?;
+        Ok(SinkSummary {
+            bytes_written,
+            encoding_time: self.encoding,
         })
-        .await
     }
 
     async fn abort(&mut self) {

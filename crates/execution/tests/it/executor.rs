@@ -1,6 +1,6 @@
 //! The executor: what the consumer gets, when it is told, and how it ends.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,11 +9,15 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use async_trait::async_trait;
+use futures::{StreamExt, stream};
 use lakepilot_execution::{
     AsyncCallbackSink, BatchSize, BatchedExecutor, CallbackSink, CountEstimator, DiscardSink, Estimate, EstimateBasis,
-    ExecutionOptions, NoProgress, PartitionEstimator, ProgressEvent, ProgressObserver, RowEstimator, batch_bytes,
+    ExecutionOptions, NoProgress, PartitionEstimator, ProgressEvent, ProgressObserver, RetryPolicy, RowEstimator,
+    batch_bytes,
 };
-use lakepilot_query::{Error, ErrorKind, MockQueryService, Query, RecordBatchStream, Result};
+use lakepilot_query::{
+    Error, ErrorKind, MockQueryService, PreparedQuery, Query, QueryService, RecordBatchStream, Result, TransferMeter,
+};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +90,66 @@ async fn an_empty_result_is_a_run_of_no_batches() {
         .unwrap();
     assert_eq!((statistics.batches_processed, statistics.rows_processed), (0, 0));
     assert_eq!(statistics.time_to_first_batch, None);
+}
+
+/// Takes its time to plan, to send each batch and to decode it, and fails once before it answers.
+struct Timed {
+    failed: AtomicBool,
+}
+
+const PLANNING: Duration = Duration::from_millis(30);
+const SENDING: Duration = Duration::from_millis(20);
+/// Only told, so that it can be told apart.
+const DECODING: Duration = Duration::from_millis(5);
+
+#[async_trait]
+impl QueryService for Timed {
+    async fn run(&self, _query: &Query) -> Result<RecordBatchStream> {
+        tokio::time::sleep(PLANNING).await;
+        if !self.failed.swap(true, Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "the server restarts").with_query_id("first"));
+        }
+        let meter = TransferMeter::new();
+        let arriving = meter.clone();
+        let batches = stream::iter(0..3).then(move |n| {
+            let meter = arriving.clone();
+            async move {
+                tokio::time::sleep(SENDING).await;
+                meter.received(1_000, DECODING);
+                Ok(batch(n * 10, 10))
+            }
+        });
+        Ok(RecordBatchStream::new(schema(), batches).with_transfer(meter))
+    }
+
+    async fn prepare(&self, _query: &Query) -> Result<PreparedQuery> {
+        Ok(PreparedQuery::new(schema()))
+    }
+}
+
+#[tokio::test]
+async fn statistics_tell_where_the_time_went() {
+    let retry = RetryPolicy::default().with_delays(Duration::from_micros(10), Duration::from_micros(10));
+    let options = ExecutionOptions::new()
+        .with_batch_size(BatchSize::AsReceived)
+        .with_retry(retry);
+    let service = Timed {
+        failed: AtomicBool::new(false),
+    };
+    let statistics = BatchedExecutor::new(Arc::new(service), options)
+        .execute(&query(), &mut DiscardSink, &NoProgress)
+        .await
+        .unwrap();
+    assert_eq!(statistics.wire_bytes, Some(3_000));
+    assert_eq!(statistics.retries, 1);
+    assert_eq!(statistics.query_ids, ["first"]);
+    assert!((statistics.decode_time - 3.0 * DECODING.as_secs_f64()).abs() < 1e-9);
+    // Lower bounds only: a machine may be slow. What is planned twice counts twice, and decoding is not waiting.
+    assert!(statistics.planning_time >= 2.0 * PLANNING.as_secs_f64());
+    let least_wait = 3.0 * (SENDING - DECODING).as_secs_f64();
+    assert!(statistics.waiting_time >= least_wait, "{}", statistics.waiting_time);
+    assert!(statistics.starved_time >= 3.0 * SENDING.as_secs_f64());
+    assert!(statistics.total_time >= 2.0 * PLANNING.as_secs_f64() + 3.0 * SENDING.as_secs_f64());
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use prost::Message;
 use tonic::Status;
 
 use crate::answers::{
-    answering, bare_ticket, batch, client, client_with, config, query, schema, sending, sql_of, unpack,
+    answering, bare_ticket, batch, client, client_with, config, messages, query, schema, sending, sql_of, unpack,
 };
 use crate::server::{Script, Step, TestServer};
 
@@ -44,6 +44,25 @@ async fn a_query_by_direct_ticket_is_one_call() {
     assert_eq!(server.methods(), ["DoGet"]);
     let ticket: TicketStatementQuery = unpack(&server.calls()[0].body);
     assert_eq!(ticket.statement_handle, "SELECT n FROM numbers".as_bytes());
+}
+
+#[tokio::test]
+async fn the_bytes_and_the_decoding_of_a_result_are_counted() {
+    let messages = messages(schema(), &[batch(&[1, 2]), batch(&[3])]);
+    let bytes: usize = messages
+        .iter()
+        .map(|message| message.data_header.len() + message.data_body.len())
+        .sum();
+    let server = TestServer::start(answering(sending(&[batch(&[1, 2]), batch(&[3])]))).await;
+    let stream = client(&server).await.run(&query()).await.unwrap();
+    let meter = stream.transfer().unwrap().clone();
+    let of_the_schema = meter.so_far();
+    assert!(of_the_schema.wire_bytes > 0 && of_the_schema.wire_bytes < bytes as u64);
+    stream.try_collect::<Vec<_>>().await.unwrap();
+    let transfer = meter.so_far();
+    assert_eq!(transfer.wire_bytes, bytes as u64);
+    assert!(transfer.decode_time > of_the_schema.decode_time);
+    assert_eq!(transfer.query_id, None, "the service tells none");
 }
 
 #[tokio::test]
