@@ -9,7 +9,9 @@
 //! - **What it is.** [`QueryShape`] has the view instances that are read, the time of the rows that can reach the result,
 //!   and whether the query can be cut by time without changing its result ([`Sliceable`]).
 //! - **How large its result is.** [`analyze_schema`] asks a service for the schema and computes the size of a row from its
-//!   Arrow types ([`SizeModel`]); [`estimate_result`] adds the number of rows, from one query of the catalogue.
+//!   Arrow types ([`SizeModel`]); [`estimate_result`] adds the number of rows, from one query of the catalogue. How long
+//!   text is on average is learnt from a sample, and from every query that ran ([`LearningService`]), which a
+//!   [`LengthStore`] keeps.
 //!
 //! Everything is derived from one model of a statement, made in one walk over the parser's tree, in which each name is
 //! resolved and each filter on time is evaluated. The model never guesses: what it does not know, it says so, and the
@@ -33,6 +35,9 @@
 //! let checked = Checked { name: "errors.sql", text: sql, analysis: &analysis };
 //! assert!(render_text(&checked, TextStyle::default()).contains("errors.sql:1:35"));
 //! ```
+//!
+//! # Features
+//! - `mock`: `MockLengthStore`, made by `mockall`.
 
 mod analyzer;
 mod clauses;
@@ -45,6 +50,8 @@ mod finding;
 mod fix;
 mod ignore;
 mod known;
+mod learnt;
+mod lengths;
 mod markdown;
 mod model;
 mod nearest;
@@ -68,6 +75,9 @@ pub use estimate::{
 };
 pub use finding::{Finding, Severity, TextEdit};
 pub use fix::{Fixed, apply_fixes};
+#[cfg(feature = "mock")]
+pub use learnt::MockLengthStore;
+pub use learnt::{FileLengthStore, LearningService, LearntLengths, LengthObserver, LengthStore, LoadedLengths};
 pub use markdown::sql_blocks;
 pub use plain_scan::{PlainScan, plain_scan};
 pub use render::{Checked, TextStyle, github_annotations, render_text, sarif};
@@ -75,5 +85,5 @@ pub use report::Report;
 pub use rules::{Rule, RuleInfo, all as all_rules, find as find_rule};
 pub use schema::{ColumnEstimate, SchemaAnalysis, analyze_schema, analyze_schema_with};
 pub use shape::{QueryShape, SliceOrder, Sliceable, Slicing, TimeBounds, ViewRead};
-pub use size::SizeModel;
+pub use size::{SizeBasis, SizeModel};
 pub use source::{Location, Span};

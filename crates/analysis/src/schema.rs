@@ -1,10 +1,12 @@
 //! The schema of a result, and the size of its rows, before it is run.
 
-use arrow::datatypes::Schema;
+use std::collections::BTreeMap;
+
+use arrow::datatypes::{Field, Schema};
 use lakepilot_query::{Query, QueryService, Result};
 use serde::Serialize;
 
-use crate::SizeModel;
+use crate::{SizeBasis, SizeModel};
 
 /// One column of a result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,6 +20,8 @@ pub struct ColumnEstimate {
     pub nullable: bool,
     /// How many bytes of each row it takes on average.
     pub estimated_bytes: f64,
+    /// What that number stands on.
+    pub basis: SizeBasis,
 }
 
 /// The columns of a result and the size of a row.
@@ -32,6 +36,18 @@ pub struct SchemaAnalysis {
 impl SchemaAnalysis {
     /// The analysis of a schema under a model of sizes.
     pub fn new(schema: &Schema, model: &SizeModel) -> Self {
+        Self::with_bases(schema, model, &BTreeMap::new())
+    }
+
+    /// The analysis under a model that knows lengths of other origin than the caller.
+    pub(crate) fn with_bases(schema: &Schema, model: &SizeModel, bases: &BTreeMap<String, SizeBasis>) -> Self {
+        let basis = |field: &Field| {
+            if model.known_bytes.contains_key(field.name()) {
+                bases.get(field.name()).copied().unwrap_or(SizeBasis::Given)
+            } else {
+                model.basis_of(field)
+            }
+        };
         let columns: Vec<ColumnEstimate> = schema
             .fields()
             .iter()
@@ -40,6 +56,7 @@ impl SchemaAnalysis {
                 data_type: field.data_type().to_string(),
                 nullable: field.is_nullable(),
                 estimated_bytes: model.field_bytes(field),
+                basis: basis(field),
             })
             .collect();
         let estimated_row_bytes = columns.iter().map(|column| column.estimated_bytes).sum();
@@ -75,7 +92,7 @@ pub async fn analyze_schema_with(
 mod tests {
     use std::sync::Arc;
 
-    use arrow::datatypes::{DataType, Field};
+    use arrow::datatypes::DataType;
     use lakepilot_query::{Error, ErrorKind, MockQueryService, PreparedQuery};
 
     use super::*;
@@ -98,8 +115,14 @@ mod tests {
             json,
             serde_json::json!({
                 "columns": [
-                    {"name": "level", "type": "Int32", "nullable": false, "estimated_bytes": 4.0},
-                    {"name": "msg", "type": "Utf8", "nullable": true, "estimated_bytes": 54.125},
+                    {"name": "level", "type": "Int32", "nullable": false, "estimated_bytes": 4.0, "basis": "type"},
+                    {
+                        "name": "msg",
+                        "type": "Utf8",
+                        "nullable": true,
+                        "estimated_bytes": 54.125,
+                        "basis": "assumed",
+                    },
                 ],
                 "estimated_row_bytes": 58.125,
             })

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, UnionMode};
 use lakepilot_query::{Dictionaries, Query};
+use serde::Serialize;
+
+use crate::lengths::is_measured_whole;
 
 /// One validity bit.
 const BIT: f64 = 1.0 / 8.0;
@@ -19,6 +22,39 @@ const UUID_COLUMNS: &[&str] = &["process_id", "stream_id", "block_id", "parent_p
 
 /// The length of a UUID as text.
 const UUID_BYTES: f64 = 36.0;
+
+/// What the size of a column stands on, from the firmest to none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SizeBasis {
+    /// The Arrow type has a fixed width.
+    Type,
+    /// It is the id of a process, a stream or a block, which is a UUID.
+    Uuid,
+    /// Its length was given by the caller.
+    Given,
+    /// A sample of the result was measured.
+    Sampled,
+    /// Results of earlier queries were measured.
+    Learnt,
+    /// Nothing that is known: the documented default for values of unknown length.
+    Assumed,
+}
+
+impl SizeBasis {
+    /// The basis as a few words for a person.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Type => "type",
+            Self::Uuid => "UUID",
+            Self::Given => "given",
+            Self::Sampled => "sample",
+            Self::Learnt => "earlier results",
+            Self::Assumed => "assumed",
+        }
+    }
+}
 
 /// What a row size is computed from where the type alone does not tell it.
 ///
@@ -48,8 +84,9 @@ pub struct SizeModel {
     pub rows_per_value: f64,
     /// Whether dictionary columns arrive as dictionaries or flattened to their values, as the query asks for it.
     pub dictionaries: Dictionaries,
-    /// Average lengths of text and binary columns, where they are known, by the name of the column in the result. The
-    /// ids of processes, streams and blocks need not be here: they are UUIDs, of 36 bytes.
+    /// Average lengths of text and binary columns, where they are known, by the name of the column in the result; of lists,
+    /// maps and structs, all that a value takes. The ids of processes, streams and blocks need not be here: they are UUIDs,
+    /// of 36 bytes.
     pub known_bytes: BTreeMap<String, f64>,
 }
 
@@ -90,17 +127,47 @@ impl SizeModel {
     /// The bytes that one value of the field takes on average, with its share of offsets, dictionary and validity.
     pub fn field_bytes(&self, field: &Field) -> f64 {
         let learnt = self.known_bytes.get(field.name()).copied();
-        let known = learnt.or_else(|| UUID_COLUMNS.contains(&field.name().as_str()).then_some(UUID_BYTES));
-        self.bytes(field, known)
+        match learnt.filter(|_| is_measured_whole(field.data_type())) {
+            Some(whole) => validity_bytes(field) + whole,
+            None => self.bytes(field, learnt.or(uuid_bytes(field))),
+        }
+    }
+
+    /// What the size of a field stands on, when its length is not among those that the model knows.
+    pub(crate) fn basis_of(&self, field: &Field) -> SizeBasis {
+        if self.is_told_by(field.data_type()) {
+            SizeBasis::Type
+        } else if uuid_bytes(field).is_some() && self.is_told_by_length(field.data_type()) {
+            SizeBasis::Uuid
+        } else {
+            SizeBasis::Assumed
+        }
+    }
+
+    /// Whether a type tells the size of its values.
+    fn is_told_by(&self, data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Null | DataType::Boolean | DataType::FixedSizeBinary(_) => true,
+            DataType::FixedSizeList(item, _) => self.is_told_by(item.data_type()),
+            DataType::Struct(fields) => fields.iter().all(|field| self.is_told_by(field.data_type())),
+            DataType::Dictionary(_, value) => self.dictionaries == Dictionaries::Flattened && self.is_told_by(value),
+            other => other.primitive_width().is_some(),
+        }
+    }
+
+    /// Whether a type and the length of a text tell the size of its values.
+    fn is_told_by_length(&self, data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+            DataType::Dictionary(_, value) => {
+                self.dictionaries == Dictionaries::Flattened && self.is_told_by_length(value)
+            }
+            _ => false,
+        }
     }
 
     fn bytes(&self, field: &Field, known: Option<f64>) -> f64 {
-        let has_validity = match field.data_type() {
-            DataType::Null | DataType::Union(..) | DataType::RunEndEncoded(..) => false,
-            _ => field.is_nullable(),
-        };
-        let validity = if has_validity { BIT } else { 0.0 };
-        validity + self.type_bytes(field.data_type(), known)
+        validity_bytes(field) + self.type_bytes(field.data_type(), known)
     }
 
     fn type_bytes(&self, data_type: &DataType, known: Option<f64>) -> f64 {
@@ -169,6 +236,18 @@ impl SizeModel {
             UnionMode::Dense => 1.0 + 4.0 + all / sizes.len().max(1) as f64,
         }
     }
+}
+
+fn validity_bytes(field: &Field) -> f64 {
+    let has_validity = match field.data_type() {
+        DataType::Null | DataType::Union(..) | DataType::RunEndEncoded(..) => false,
+        _ => field.is_nullable(),
+    };
+    if has_validity { BIT } else { 0.0 }
+}
+
+fn uuid_bytes(field: &Field) -> Option<f64> {
+    UUID_COLUMNS.contains(&field.name().as_str()).then_some(UUID_BYTES)
 }
 
 fn view_bytes(length: f64) -> f64 {
@@ -275,11 +354,47 @@ mod tests {
     }
 
     #[test]
-    fn a_known_length_reaches_through_lists_and_dictionaries() {
+    fn a_known_length_is_that_of_a_text_or_of_a_whole_list() {
         let model = SizeModel::default().with_text_bytes("tags", 3.0);
-        let list = Field::new("tags", DataType::List(item(DataType::Utf8)), false);
-        assert_eq!(model.field_bytes(&list), 4.0 + 4.0 * 7.0);
+        let list = Field::new("tags", DataType::List(item(DataType::Utf8)), true);
+        assert_eq!(model.field_bytes(&list), 0.125 + 3.0);
         let view = Field::new("tags", DataType::Utf8View, false);
         assert_eq!(model.field_bytes(&view), 16.0);
+    }
+
+    #[test]
+    fn a_size_says_what_it_stands_on() {
+        let text = |name: &str| Field::new(name, DataType::Utf8, false);
+        let kept = SizeModel {
+            dictionaries: Dictionaries::Preserved,
+            ..SizeModel::default()
+        };
+        let plain = SizeModel::default();
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let id = Field::new("process_id", dictionary, false);
+        for (model, field, expected) in [
+            (&plain, Field::new("level", DataType::Int32, false), SizeBasis::Type),
+            (&plain, text("stream_id"), SizeBasis::Uuid),
+            (&plain, id.clone(), SizeBasis::Uuid),
+            (&kept, id, SizeBasis::Assumed),
+            (&plain, text("msg"), SizeBasis::Assumed),
+            (
+                &plain,
+                Field::new("process_id", DataType::Binary, false),
+                SizeBasis::Assumed,
+            ),
+            (
+                &plain,
+                Field::new("tags", DataType::List(item(DataType::Int64)), false),
+                SizeBasis::Assumed,
+            ),
+            (
+                &plain,
+                Field::new("pair", DataType::FixedSizeList(item(DataType::Int64), 2), false),
+                SizeBasis::Type,
+            ),
+        ] {
+            assert_eq!(model.basis_of(&field), expected, "{field}");
+        }
     }
 }

@@ -4,6 +4,8 @@ mod partitions;
 mod rows;
 mod sample;
 
+use std::collections::BTreeMap;
+
 use futures::future::try_join;
 use lakepilot_catalog::ColumnReader;
 use lakepilot_query::{Clock, Error, ErrorKind, Query, QueryService, QueryServiceExt, Result, SystemClock};
@@ -11,8 +13,9 @@ use serde::Serialize;
 
 pub use sample::TextLengths;
 
+use crate::learnt::ColumnKeys;
 use crate::source::Source;
-use crate::{SchemaAnalysis, SizeModel, TimeBounds, model, syntax};
+use crate::{LearntLengths, SchemaAnalysis, SizeBasis, SizeModel, TimeBounds, model, syntax};
 use rows::Rows;
 
 /// What an estimate of rows stands on, from the firmest to none.
@@ -133,6 +136,8 @@ pub struct EstimateOptions {
     pub sample_rows: Option<u64>,
     /// Whether the rows are counted, which is as dear as the query itself.
     pub count: bool,
+    /// The lengths of text that earlier queries learnt, used where neither `sizes` nor a sample tells one.
+    pub learnt: Option<LearntLengths>,
 }
 
 impl EstimateOptions {
@@ -147,6 +152,13 @@ impl EstimateOptions {
     #[must_use]
     pub fn with_count(mut self, count: bool) -> Self {
         self.count = count;
+        self
+    }
+
+    /// The same options with lengths of text that earlier queries learnt.
+    #[must_use]
+    pub fn with_learnt(mut self, learnt: impl Into<Option<LearntLengths>>) -> Self {
+        self.learnt = learnt.into();
         self
     }
 
@@ -173,15 +185,26 @@ pub async fn estimate_result(
     let scans = partitions::scans(query);
     let (prepared, listed) = try_join(service.prepare(query), partitions::list(service, &scans)).await?;
     let mut sizes = options.sizes.clone().unwrap_or_else(|| SizeModel::for_query(query));
+    let mut bases = BTreeMap::new();
     let mut counted = None;
     let mut selectivity = None;
     if let Some(rows) = options.sample_rows.filter(|&rows| rows > 0) {
         let sampled = sample::read(service, query, rows).await?;
         sampled.lengths.apply(&mut sizes);
+        bases.extend(
+            sampled
+                .lengths
+                .columns()
+                .map(|column| (column.clone(), SizeBasis::Sampled)),
+        );
         counted = sampled.all_rows;
         if counted.is_none() {
             selectivity = sample::selectivity(service, query, rows).await?;
         }
+    }
+    if let Some(learnt) = options.learnt.as_ref().filter(|learnt| !learnt.is_empty()) {
+        let applied = learnt.apply(&ColumnKeys::of(query), &prepared.schema(), &mut sizes);
+        bases.extend(applied.into_iter().map(|column| (column, SizeBasis::Learnt)));
     }
     if options.count {
         counted = Some(count(service, query).await?);
@@ -195,7 +218,7 @@ pub async fn estimate_result(
         Some(limit) => rows.at_most(limit as f64),
         None => rows,
     };
-    let schema = SchemaAnalysis::new(&prepared.schema(), &sizes);
+    let schema = SchemaAnalysis::with_bases(&prepared.schema(), &sizes, &bases);
     Ok(ResultEstimate {
         estimated_bytes: rows.likely * schema.estimated_row_bytes,
         rows: rows.estimate(),
@@ -205,7 +228,7 @@ pub async fn estimate_result(
 }
 
 /// Calls a function with the model of a query; `None` when the text is not one query.
-fn with_model<T>(query: &Query, read: impl FnOnce(&model::Model<'_>) -> T) -> Option<T> {
+pub(crate) fn with_model<T>(query: &Query, read: impl FnOnce(&model::Model<'_>) -> T) -> Option<T> {
     let source = Source::new(query.sql());
     let statements = syntax::parse(&source);
     let [statement] = statements.as_slice() else {

@@ -2,34 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{
-    DataType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
+use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use lakepilot_catalog::ColumnReader;
 use lakepilot_query::{Query, QueryService, QueryServiceExt, Result, quote_identifier, quote_literal};
 use sqlparser::ast::{GroupByExpr, SetExpr, Statement};
 
 use crate::clauses::where_of_select;
+use crate::lengths::varying_bytes;
 use crate::model::{InstanceRef, SourceColumns};
 use crate::source::Source;
 use crate::{SizeModel, TimeBounds, model, syntax};
 
 /// The average lengths of text and binary columns, learnt from batches of results.
 ///
-/// Lengths are those of the values, without offsets; nulls count as empty.
+/// Lengths are those of the values, without offsets; nulls count as empty. Of lists, maps and structs, it is all that a
+/// value takes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TextLengths {
     /// For each column, the bytes and the rows that were seen.
-    columns: BTreeMap<String, (u64, u64)>,
+    columns: BTreeMap<String, (f64, u64)>,
 }
 
 impl TextLengths {
     /// Learns from a batch.
     pub fn observe(&mut self, batch: &RecordBatch) {
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            if let Some(bytes) = value_bytes(column) {
+            if let Some(bytes) = varying_bytes(column) {
                 let (all_bytes, rows) = self.columns.entry(field.name().clone()).or_default();
                 *all_bytes += bytes;
                 *rows += column.len() as u64;
@@ -40,7 +39,15 @@ impl TextLengths {
     /// The average length of a column in bytes, if any of its rows were seen.
     pub fn average_bytes(&self, column: &str) -> Option<f64> {
         let (bytes, rows) = self.columns.get(column)?;
-        (*rows > 0).then(|| *bytes as f64 / *rows as f64)
+        (*rows > 0).then(|| bytes / *rows as f64)
+    }
+
+    /// The columns that were seen.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &String> {
+        self.columns
+            .iter()
+            .filter(|(_, (_, rows))| *rows > 0)
+            .map(|(column, _)| column)
     }
 
     /// Puts what was learnt into a model of sizes.
@@ -51,58 +58,6 @@ impl TextLengths {
             }
         }
     }
-}
-
-/// The bytes of all values of a text or binary column, each row's as if dictionaries were flattened.
-fn value_bytes(column: &ArrayRef) -> Option<u64> {
-    fn sum(values: impl Iterator<Item = Option<usize>>) -> u64 {
-        values.flatten().map(|length| length as u64).sum()
-    }
-    Some(match column.data_type() {
-        DataType::Utf8 => sum(column.as_string::<i32>().iter().map(|value| value.map(str::len))),
-        DataType::LargeUtf8 => sum(column.as_string::<i64>().iter().map(|value| value.map(str::len))),
-        DataType::Utf8View => sum(column.as_string_view().iter().map(|value| value.map(str::len))),
-        DataType::Binary => sum(column.as_binary::<i32>().iter().map(|value| value.map(<[u8]>::len))),
-        DataType::LargeBinary => sum(column.as_binary::<i64>().iter().map(|value| value.map(<[u8]>::len))),
-        DataType::BinaryView => sum(column.as_binary_view().iter().map(|value| value.map(<[u8]>::len))),
-        DataType::Dictionary(key, _) => return dictionary_bytes(column, key),
-        _ => return None,
-    })
-}
-
-fn dictionary_bytes(column: &ArrayRef, key: &DataType) -> Option<u64> {
-    macro_rules! keys {
-        ($key:ty) => {{
-            let dictionary = column.as_dictionary::<$key>();
-            let lengths = lengths(dictionary.values())?;
-            Some(
-                dictionary
-                    .keys()
-                    .iter()
-                    .flatten()
-                    .filter_map(|key| lengths.get(key as usize))
-                    .sum(),
-            )
-        }};
-    }
-    match key {
-        DataType::Int8 => keys!(Int8Type),
-        DataType::Int16 => keys!(Int16Type),
-        DataType::Int32 => keys!(Int32Type),
-        DataType::Int64 => keys!(Int64Type),
-        DataType::UInt8 => keys!(UInt8Type),
-        DataType::UInt16 => keys!(UInt16Type),
-        DataType::UInt32 => keys!(UInt32Type),
-        DataType::UInt64 => keys!(UInt64Type),
-        _ => None,
-    }
-}
-
-/// The length of each value.
-fn lengths(values: &ArrayRef) -> Option<Vec<u64>> {
-    (0..values.len())
-        .map(|index| value_bytes(&values.slice(index, 1)))
-        .collect()
 }
 
 /// What a sample of the result told.

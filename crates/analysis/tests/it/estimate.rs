@@ -7,8 +7,13 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray,
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use lakepilot_analysis::{EstimateBasis, EstimateOptions, ResultEstimate, estimate_result};
-use lakepilot_query::{ErrorKind, PreparedQuery, Query, QueryService, RecordBatchStream, Result, TimeRange};
+use lakepilot_analysis::{
+    EstimateBasis, EstimateOptions, FileLengthStore, LearningService, LengthStore, ResultEstimate, SizeBasis,
+    SizeModel, estimate_result,
+};
+use lakepilot_query::{
+    ErrorKind, PreparedQuery, Query, QueryService, QueryServiceExt, RecordBatchStream, Result, TimeRange,
+};
 
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -216,5 +221,34 @@ async fn the_guard_refuses_what_is_too_large() {
             estimate.ensure_within(rows, bytes).unwrap_err().kind(),
             ErrorKind::ResourceExhausted
         );
+    }
+}
+
+#[tokio::test]
+async fn learnt_lengths_fill_in_what_neither_the_caller_nor_a_sample_tells() {
+    let lake: Arc<HourlyLake> = Arc::default();
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(FileLengthStore::new(directory.path(), "grpc://lake:50051"));
+    let learning = LearningService::new(lake.clone(), store.clone());
+    let earlier = Query::new("SELECT level, msg FROM log_entries").unwrap().with_limit(7);
+    learning.collect(&earlier).await.unwrap();
+    learning.save().unwrap();
+
+    let learnt = EstimateOptions::default().with_learnt(store.load().lengths);
+    let query = Query::new("SELECT level, msg AS text FROM log_entries").unwrap();
+    let columns = |estimate: ResultEstimate| -> Vec<(f64, SizeBasis)> {
+        let columns = estimate.schema.columns.into_iter();
+        columns.map(|column| (column.estimated_bytes, column.basis)).collect()
+    };
+    let level = (4.0, SizeBasis::Type);
+    let given = SizeModel::default().with_text_bytes("msg", 30.0);
+    for (options, msg) in [
+        (EstimateOptions::default(), (54.0, SizeBasis::Assumed)),
+        (learnt.clone(), (24.0, SizeBasis::Learnt)),
+        (learnt.clone().with_sample_rows(5), (24.0, SizeBasis::Sampled)),
+        (learnt.with_sizes(given), (34.0, SizeBasis::Given)),
+    ] {
+        let estimate = estimate_result(lake.as_ref(), &query, &options).await.unwrap();
+        assert_eq!(columns(estimate), [level, msg], "{options:?}");
     }
 }
