@@ -79,6 +79,7 @@ pub use fix::{Fixed, apply_fixes};
 pub use learnt::MockLengthStore;
 pub use learnt::{FileLengthStore, LearningService, LearntLengths, LengthObserver, LengthStore, LoadedLengths};
 pub use markdown::sql_blocks;
+pub use nearest::nearest as nearest_names;
 pub use plain_scan::{PlainScan, plain_scan};
 pub use render::{Checked, TextStyle, github_annotations, render_text, sarif};
 pub use report::Report;

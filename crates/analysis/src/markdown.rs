@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use lakepilot_query::{QueryService, Result};
+
 use crate::source::Source;
-use crate::{Analysis, Analyzer, CallRange, Location};
+use crate::{Analysis, Analyzer, CallRange, Fixed, Location};
 
 /// Where the SQL blocks of a Markdown text are: what stands between fences whose first word is `sql`, in bytes.
 ///
@@ -80,15 +82,61 @@ impl Analyzer {
     /// those in the whole text. A text without SQL has no statements.
     pub fn check_markdown(&self, text: &str, call: impl Into<CallRange>) -> Analysis {
         let call = call.into();
-        let source = Source::new(text);
         let mut all = Analysis { statements: Vec::new() };
-        for block in sql_blocks(text) {
-            let mut analysis = self.check(&text[block.clone()], call);
-            analysis.move_by(source.span(block.start..block.start).start);
-            all.statements.append(&mut analysis.statements);
+        for (block, start) in placed_blocks(text) {
+            all.add_moved(self.check(&text[block], call), start);
         }
         all
     }
+
+    /// Checks the SQL blocks of a Markdown text as [`check_online`](Self::check_online) does, each as a text of its own.
+    ///
+    /// # Errors
+    /// As [`check_online`](Self::check_online).
+    pub async fn check_markdown_online(
+        &self,
+        service: &dyn QueryService,
+        text: &str,
+        call: impl Into<CallRange>,
+    ) -> Result<Analysis> {
+        let call = call.into();
+        let mut all = Analysis { statements: Vec::new() };
+        for (block, start) in placed_blocks(text) {
+            all.add_moved(self.check_online(service, &text[block], call).await?, start);
+        }
+        Ok(all)
+    }
+
+    /// Applies every fix to the SQL blocks of a Markdown text, as [`fix`](Self::fix) does. What is around them stays.
+    pub fn fix_markdown(&self, text: &str, call: impl Into<CallRange>) -> Fixed {
+        let call = call.into();
+        let mut fixed = Fixed {
+            text: String::with_capacity(text.len() + 16),
+            fixed: 0,
+        };
+        let mut done = 0;
+        for block in sql_blocks(text) {
+            let of_block = self.fix(&text[block.clone()], call);
+            fixed.text.push_str(&text[done..block.start]);
+            fixed.text.push_str(&of_block.text);
+            fixed.fixed += of_block.fixed;
+            done = block.end;
+        }
+        fixed.text.push_str(&text[done..]);
+        fixed
+    }
+}
+
+/// The SQL blocks of a text, each with the place where it begins.
+fn placed_blocks(text: &str) -> Vec<(Range<usize>, Location)> {
+    let source = Source::new(text);
+    sql_blocks(text)
+        .into_iter()
+        .map(|block| {
+            let start = source.span(block.start..block.start).start;
+            (block, start)
+        })
+        .collect()
 }
 
 impl Location {
@@ -100,6 +148,12 @@ impl Location {
 }
 
 impl Analysis {
+    /// Adds the analysis of a piece of the text that begins at `start`.
+    fn add_moved(&mut self, mut piece: Self, start: Location) {
+        piece.move_by(start);
+        self.statements.append(&mut piece.statements);
+    }
+
     fn move_by(&mut self, start: Location) {
         for statement in &mut self.statements {
             let edits = statement.findings.iter_mut().flat_map(|finding| {
@@ -147,5 +201,26 @@ mod tests {
         }
         let fixed = crate::apply_fixes(text, analysis.findings());
         assert!(fixed.0.contains("'2026-01-01T00:00:00Z'\n```"), "{}", fixed.0);
+        let whole = Analyzer::default().fix_markdown(text, CallRange::default());
+        assert_eq!((whole.text, whole.fixed), fixed);
+    }
+
+    #[tokio::test]
+    async fn the_place_that_a_service_names_is_that_of_the_file() {
+        let mut service = lakepilot_query::MockQueryService::new();
+        service.expect_prepare().returning(|query| {
+            assert_eq!(query.sql(), "SELECT msg FROM log_entries");
+            let position = lakepilot_query::Position { line: 1, column: 8 };
+            let error = lakepilot_query::Error::new(lakepilot_query::ErrorKind::InvalidQuery, "msg cannot be had");
+            Err(error.with_position(position))
+        });
+        let text = "# é\n```sql\nSELECT msg FROM log_entries\n```\n";
+        let analysis = Analyzer::default()
+            .check_markdown_online(&service, text, CallRange::default())
+            .await
+            .unwrap();
+        let rejected = analysis.findings().find(|finding| finding.rule == "rejected-by-server");
+        let span = rejected.unwrap().span;
+        assert_eq!((&text[span.range()], span.start.line, span.start.column), ("msg", 3, 8));
     }
 }

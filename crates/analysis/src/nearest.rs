@@ -3,8 +3,13 @@
 /// How many names are offered.
 const MOST_NAMES: usize = 3;
 
-/// The names nearest to what was written, nearest first; none when nothing is near.
-pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+/// The names nearest to what was written, nearest first and at most three; none when nothing is near.
+///
+/// ```
+/// let names = ["log_entries", "measures"];
+/// assert_eq!(lakepilot_analysis::nearest_names("log_entires", names), ["log_entries"]);
+/// ```
+pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let written = written.to_lowercase();
     let allowed = (written.chars().count() / 3).clamp(1, 4);
     let mut near: Vec<(usize, &str)> = names
