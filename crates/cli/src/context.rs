@@ -4,11 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::Utc;
+use lakepilot_analysis::CallRange;
 use lakepilot_flight_client::{ClientConfig, FlightClient};
 use lakepilot_query::{Error, ErrorKind, Query, QueryService, Result, TimeRange, parse_time};
 
-use crate::args::{GlobalArgs, SqlArgs};
+use crate::args::{ColorChoice, GlobalArgs, SqlArgs};
 use crate::messages::Messages;
+
+/// The server when none is named: the port of the service, on this machine.
+const DEFAULT_URL: &str = "grpc://localhost:50051";
 
 pub(crate) struct Context {
     pub(crate) messages: Messages,
@@ -46,7 +50,17 @@ impl Context {
 
     /// The URL of the server, or of the embedded lake.
     pub(crate) fn url(&self) -> &str {
-        &self.global.url
+        self.global.url.as_deref().unwrap_or(DEFAULT_URL)
+    }
+
+    /// Whether somebody named a server, on the command line or in the environment.
+    pub(crate) fn is_server_named(&self) -> bool {
+        self.global.url.is_some()
+    }
+
+    /// When there are colours.
+    pub(crate) fn color(&self) -> ColorChoice {
+        self.global.color
     }
 
     /// Tells that a file is written, if the rows went into one.
@@ -98,6 +112,21 @@ impl Context {
                 "--end needs --begin: the service ignores a range with one end",
             )),
         }
+    }
+
+    /// The time range as it was given, to be checked: an end alone, or before the begin, is then a finding.
+    pub(crate) fn call_range(&self) -> Result<CallRange> {
+        let now = Utc::now();
+        let parse = |text: &Option<String>, option: &str| {
+            let time = text.as_deref().map(|text| parse_time(text, now)).transpose();
+            time.map_err(|error| error.context(option))
+        };
+        let begin = parse(&self.global.begin, "--begin")?;
+        let end = parse(&self.global.end, "--end")?;
+        Ok(CallRange {
+            begin,
+            end: end.or(begin.map(|_| now)),
+        })
     }
 
     /// The time range, for a command that cannot do without.

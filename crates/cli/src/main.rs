@@ -5,9 +5,11 @@
 
 mod args;
 mod commands;
+mod config;
 mod context;
 mod exit;
 mod guard;
+mod inputs;
 mod messages;
 mod output;
 mod progress;
@@ -16,10 +18,9 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use lakepilot_query::{Error, ErrorKind, Result};
 
-use crate::args::{Cli, ColorChoice};
+use crate::args::ColorChoice;
 use crate::context::Context;
 use crate::exit::Outcome;
 
@@ -27,7 +28,7 @@ use crate::exit::Outcome;
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = args::parse(std::env::args_os());
     start_tracing(cli.global.verbose, cli.global.color);
     let context = Context::new(cli.global);
     let code = match run(cli.command, &context) {

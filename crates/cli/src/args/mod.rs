@@ -1,7 +1,10 @@
 //! The command line: every command, option and default, as clap reads it.
 
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod check;
@@ -12,7 +15,9 @@ mod listing;
 mod partitions;
 mod run;
 
-pub(crate) use check::{CheckArgs, EstimateArgs, FailOn, SchemaArgs};
+pub(crate) use check::{
+    CheckArgs, EstimateArgs, FailOn, FindingsFormat, RulesArgs, RulesFormat, SchemaArgs, SettingArgs,
+};
 #[cfg(feature = "lake")]
 pub(crate) use lake::{DemoArgs, FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
 pub(crate) use limits::{LimitArgs, byte_size};
@@ -40,15 +45,15 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 wrong usage or
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Server (grpc://HOST:PORT, grpc+tls://HOST:PORT), or an embedded lake in a directory (lake:DIR)
+    /// [default: grpc://localhost:50051]
     #[arg(
         long,
         global = true,
         value_name = "URL",
         env = "MICROMEGAS_ANALYTICS_URI",
-        hide_env_values = true,
-        default_value = "grpc://localhost:50051"
+        hide_env_values = true
     )]
-    pub(crate) url: String,
+    pub(crate) url: Option<String>,
 
     /// Header to send with every call; may be repeated
     #[arg(long = "header", global = true, value_name = "KEY=VALUE")]
@@ -96,8 +101,10 @@ pub(crate) enum Command {
     Query(QueryArgs),
     /// Show the schema of a query, and the estimated size of its rows, without running it
     Schema(SchemaArgs),
-    /// Check a query before it runs
+    /// Check queries before they run
     Check(CheckArgs),
+    /// Tell the rules that check has
+    Rules(RulesArgs),
     /// Estimate the result of a query without running it
     Estimate(EstimateArgs),
     /// Run a large query in batches, with progress and statistics
@@ -146,14 +153,74 @@ impl Command {
     }
 }
 
+/// Goes before SQL that begins with a comment, since clap takes what begins with `--` for an option wherever it stands. No
+/// argument of a program has a NUL in it, so the mark is nobody's text.
+const COMMENT_MARK: &str = "\0";
+
+/// Reads the command line; what is wrong with it is told, and ends the program.
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Cli {
+    Cli::parse_from(arguments.map(|argument| match begins_with_comment(&argument) {
+        true => OsString::from_iter([OsStr::new(COMMENT_MARK), &argument]),
+        false => argument,
+    }))
+}
+
+/// Whether an argument is SQL that begins with a comment: no option has a blank or a line break in its name.
+fn begins_with_comment(argument: &OsStr) -> bool {
+    let name = argument.to_str().and_then(|text| text.strip_prefix("--"));
+    name.and_then(|name| name.split('=').next())
+        .is_some_and(|name| name.contains(char::is_whitespace))
+}
+
+/// Reads SQL, or a path in its place, as it was given.
+fn sql_parser() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().map(|argument| {
+        let unmarked = argument.to_str().and_then(|text| text.strip_prefix(COMMENT_MARK));
+        unmarked.map(OsString::from).unwrap_or(argument)
+    })
+}
+
+/// Reads SQL as it was given.
+fn sql_text(argument: &str) -> Result<String, Infallible> {
+    Ok(argument.strip_prefix(COMMENT_MARK).unwrap_or(argument).to_owned())
+}
+
 /// Where the SQL comes from.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct SqlArgs {
     /// SQL text, or - to read it from standard input
+    #[arg(value_parser = sql_text)]
     pub(crate) sql: Option<String>,
 
     /// File to read the SQL from
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_told_from_options() {
+        for sql in [
+            "-- lakepilot: ignore wide-row\nSELECT 1",
+            "--\tx\nSELECT 1",
+            "--x\nSELECT 1",
+            "-- a=b\nSELECT 1",
+        ] {
+            assert!(begins_with_comment(OsStr::new(sql)), "{sql}");
+        }
+        for option in [
+            "--",
+            "-",
+            "--format",
+            "--header=x-name=some words",
+            "-v",
+            "SELECT 1 -- one",
+        ] {
+            assert!(!begins_with_comment(OsStr::new(option)), "{option}");
+        }
+    }
 }

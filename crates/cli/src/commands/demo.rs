@@ -122,10 +122,10 @@ async fn know_before(client: &Arc<dyn QueryService>, range: TimeRange, say: &Nar
     for (sql, range) in [(GOOD, Some(range)), (BAD, None)] {
         let query = Query::new(sql)?.with_time_range(range);
         let findings = validate(client.as_ref(), &query, &Config::default()).await?;
-        say.line(format!(
-            "{sql}\n  {}",
-            check::describe(sql, &findings).trim_end().replace('\n', "\n  ")
-        ))?;
+        say.line(match findings.worst() {
+            None => format!("{sql}\n  no findings"),
+            Some(_) => check::for_people("query.sql", sql, &findings, terminal::stdout_width()),
+        })?;
     }
     Ok(())
 }

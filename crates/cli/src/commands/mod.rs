@@ -10,6 +10,7 @@ mod lake;
 mod listing;
 mod partitions;
 mod query;
+mod rules;
 mod run;
 mod schema;
 
@@ -27,6 +28,7 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Outc
         Command::Query(args) => query::query(args, context).await,
         Command::Schema(args) => schema::schema(args, context).await,
         Command::Check(args) => check::check(args, context).await,
+        Command::Rules(args) => rules::rules(&args),
         Command::Estimate(args) => estimate::estimate(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Partitions { command } => partitions::partitions(command, context).await,

@@ -4,6 +4,7 @@ mod layout;
 mod rows;
 pub(crate) mod text;
 
+use std::fs::Permissions;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -84,11 +85,21 @@ pub(crate) fn print(text: &str) -> Result<()> {
         .map_err(to_stdout)
 }
 
+/// Writes text to standard error. It may be closed; then there is nobody to tell, and that is no reason to fail.
+pub(crate) fn print_error(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Writes one JSON document to standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
+    print(&to_json(value)?)
+}
+
+/// One JSON document, for people too.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::new(ErrorKind::Internal, "write the report as JSON").with_source(error))?;
-    print(&(text + "\n"))
+    Ok(text + "\n")
 }
 
 fn to_stdout(error: io::Error) -> Error {
@@ -97,16 +108,30 @@ fn to_stdout(error: io::Error) -> Error {
 
 /// Writes a file under a temporary name beside its own, and renames it when it is whole and on the disk.
 pub(crate) fn write_file(path: &Path, content: &[u8]) -> Result<()> {
+    replace(path, content, None).map_err(|error| Error::from(error).context(format!("cannot write {}", path.display())))
+}
+
+/// Writes a file that there is anew, as [`write_file`] does. It keeps its permissions, and a link stays one.
+pub(crate) fn rewrite_file(path: &Path, content: &[u8]) -> Result<()> {
+    let rewrite = || {
+        let real = path.canonicalize()?;
+        let permissions = std::fs::metadata(&real)?.permissions();
+        replace(&real, content, Some(permissions))
+    };
+    rewrite().map_err(|error| Error::from(error).context(format!("cannot rewrite {}", path.display())))
+}
+
+fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|error| Error::from(error).context(format!("cannot write {}", path.display())))
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(content)?;
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions)?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
