@@ -7,6 +7,7 @@ const COMMANDS: &[&[&str]] = &[
     &["query"],
     &["schema"],
     &["check"],
+    &["rules"],
     &["estimate"],
     &["run"],
     &["partitions"],
