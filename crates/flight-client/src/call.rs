@@ -1,20 +1,21 @@
 //! What travels beside a call: attribution, credentials and the parts of a query that are not SQL.
 
+use std::time::Duration;
+
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use lakepilot_query::{Dictionaries, Error, ErrorKind, Query, Result, to_rfc3339};
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request};
 
 use crate::config::ClientConfig;
-use crate::deadline::Deadline;
 
-/// The request for one call, with all of its metadata.
+/// The request for one call, with all of its metadata. `time_limit` is what the server is told of how long it may take.
 pub(crate) async fn request<T>(
     message: T,
     config: &ClientConfig,
     with_credentials: bool,
     query: Option<&Query>,
-    deadline: Deadline,
+    time_limit: Option<Duration>,
 ) -> Result<Request<T>> {
     let mut headers = config.attribution.as_headers().clone();
     if with_credentials {
@@ -24,8 +25,8 @@ pub(crate) async fn request<T>(
         add_query(&mut headers, query)?;
     }
     let mut request = Request::from_parts(MetadataMap::from_headers(headers), Extensions::default(), message);
-    if let Some(remaining) = deadline.remaining_for_server() {
-        request.set_timeout(remaining);
+    if let Some(time_limit) = time_limit {
+        request.set_timeout(time_limit);
     }
     Ok(request)
 }
@@ -99,9 +100,7 @@ mod tests {
     }
 
     async fn headers(config: &ClientConfig, with_credentials: bool, query: Option<&Query>) -> HeaderMap {
-        let request = request((), config, with_credentials, query, Deadline::none())
-            .await
-            .unwrap();
+        let request = request((), config, with_credentials, query, None).await.unwrap();
         request.into_parts().0.into_headers()
     }
 
@@ -172,7 +171,7 @@ mod tests {
             .expect_headers()
             .returning(|| Err(Error::new(ErrorKind::Unauthenticated, "the token has expired")));
         let config = config().with_credentials(Arc::new(provider));
-        let error = request((), &config, true, None, Deadline::none()).await.unwrap_err();
+        let error = request((), &config, true, None, None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
         assert!(error.message().contains("the token has expired"), "{error}");
     }

@@ -21,7 +21,7 @@ use crate::deadline::Deadline;
 use crate::ipc::decode_schema;
 use crate::results;
 use crate::status::Call;
-use crate::transport::{self, FlightService};
+use crate::transport::{FlightService, Route};
 
 /// How long closing a prepared statement may keep the answer waiting that is there already.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -51,8 +51,9 @@ impl FlightClient {
     /// - `TimedOut` when it could not within the connect timeout.
     /// - `Protocol` when it was reached and TLS with it failed, as with a certificate that is not trusted.
     pub async fn connect(config: ClientConfig) -> Result<Self> {
-        let service = transport::connect(&config, &config.url).await?;
-        Ok(Self::with_service(config, service))
+        let route = Route::new(&config, &config.url)?;
+        let service = route.connect(&config, &config.url).await?;
+        Ok(Self::with_service(config, route, service))
     }
 
     /// A client that connects with its first call. An unreachable server is that call's error.
@@ -67,12 +68,13 @@ impl FlightClient {
             )
             .with_source(error)
         })?;
-        let service = transport::connect_lazily(&config, &config.url)?;
-        Ok(Self::with_service(config, service))
+        let route = Route::new(&config, &config.url)?;
+        let service = route.connect_lazily();
+        Ok(Self::with_service(config, route, service))
     }
 
-    fn with_service(config: ClientConfig, service: FlightService) -> Self {
-        let connections = Connections::new(&config, service);
+    fn with_service(config: ClientConfig, route: Route, service: FlightService) -> Self {
+        let connections = Connections::new(&config, route, service);
         Self {
             shared: Arc::new(Shared { config, connections }),
         }
@@ -84,7 +86,7 @@ impl FlightClient {
     }
 
     pub(crate) fn query_deadline(&self) -> Deadline {
-        Deadline::starting_now(self.shared.config.query_deadline)
+        Deadline::starting_now(self.shared.config.limits)
     }
 
     /// Asks where the result of a Flight SQL command is.
@@ -94,17 +96,22 @@ impl FlightClient {
         query: Option<&Query>,
         deadline: Deadline,
     ) -> Result<FlightInfo> {
-        let mut home = self.shared.connections.home().clone();
+        const CALL: Call = Call::FlightInfo;
+        let home = self.shared.connections.home();
+        let mut patience = deadline.plan();
         let descriptor = FlightDescriptor::new_cmd(packed(command));
+        let request = home
+            .request(descriptor, &self.shared.config, query, deadline, CALL, &patience)
+            .await?;
+        tracing::debug!(url = %home.url, call = %CALL, "calling");
+        let mut service = home.service();
         let work = async {
-            let request = home.request(descriptor, &self.shared.config, query, deadline).await?;
-            tracing::debug!(url = %home.url, call = %Call::FlightInfo, "calling");
-            match home.service.get_flight_info(request).await {
+            match service.get_flight_info(request).await {
                 Ok(response) => Ok(response.into_inner()),
-                Err(status) => Err(home.error(status, Call::FlightInfo)),
+                Err(status) => Err(home.error(status, CALL)),
             }
         };
-        deadline.bound(Call::FlightInfo, work).await
+        home.bounded(deadline, &mut patience, CALL, work).await
     }
 
     /// The result of a command, from all of its endpoints.
@@ -128,15 +135,19 @@ impl FlightClient {
 
     /// One action whose answer is one packed message.
     async fn action(&self, call: Call, body: Bytes, deadline: Deadline) -> Result<Option<Bytes>> {
-        let mut home = self.shared.connections.home().clone();
+        let home = self.shared.connections.home();
+        let mut patience = deadline.plan();
         let action = Action {
             r#type: call.to_string(),
             body,
         };
+        let request = home
+            .request(action, &self.shared.config, None, deadline, call, &patience)
+            .await?;
+        tracing::debug!(url = %home.url, %call, "calling");
+        let mut service = home.service();
         let work = async {
-            let request = home.request(action, &self.shared.config, None, deadline).await?;
-            tracing::debug!(url = %home.url, %call, "calling");
-            let mut answers = match home.service.do_action(request).await {
+            let mut answers = match service.do_action(request).await {
                 Ok(response) => response.into_inner(),
                 Err(status) => return Err(home.error(status, call)),
             };
@@ -148,7 +159,7 @@ impl FlightClient {
             }
             Ok(answer.map(|answer| answer.body))
         };
-        deadline.bound(call, work).await
+        home.bounded(deadline, &mut patience, call, work).await
     }
 
     async fn create_prepared(&self, sql: &str, deadline: Deadline) -> Result<ActionCreatePreparedStatementResult> {
@@ -171,7 +182,7 @@ impl FlightClient {
         let request = ActionClosePreparedStatementRequest {
             prepared_statement_handle: handle,
         };
-        let deadline = Deadline::starting_now(Some(CLOSE_PATIENCE));
+        let deadline = Deadline::of_one_call(CLOSE_PATIENCE);
         if let Err(error) = self.action(Call::ClosePrepared, packed(&request), deadline).await {
             tracing::debug!(%error, "the prepared statement was not closed");
         }

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::address::ServerUrl;
 use crate::attribution::Attribution;
 use crate::credentials::{CredentialProvider, StaticCredentials};
+use crate::deadline::Limits;
 
 /// How a query is put to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,7 +45,7 @@ pub struct ClientConfig {
     pub(crate) attribution: Attribution,
     pub(crate) ca_certificates: Vec<Vec<u8>>,
     pub(crate) connect_timeout: Duration,
-    pub(crate) query_deadline: Option<Duration>,
+    pub(crate) limits: Limits,
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) max_message_bytes: usize,
     pub(crate) spelling: QuerySpelling,
@@ -65,7 +66,7 @@ impl ClientConfig {
             attribution: Attribution::new(),
             ca_certificates: Vec::new(),
             connect_timeout: Duration::from_secs(10),
-            query_deadline: None,
+            limits: Limits::default(),
             ping_interval: None,
             max_message_bytes: 256 * 1024 * 1024,
             spelling: QuerySpelling::default(),
@@ -143,12 +144,37 @@ impl ClientConfig {
         self
     }
 
-    /// How long a query may take in all, from the call to its last batch, and the same for a prepare. No limit unless set.
+    /// How long a query may take in all, from the call to its last batch, and the same for a prepare. No limit unless set:
+    /// a query may go on as long as it brings rows.
     ///
     /// The server is told, and the client keeps to it even if the server does not.
     #[must_use]
     pub fn with_query_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
-        self.query_deadline = deadline.into();
+        self.limits.total = deadline.into();
+        self
+    }
+
+    /// How long a call may take whose answer is one message: `GetFlightInfo`, in which a server plans the query, and the
+    /// actions of a prepare. 60 seconds unless set; `None` for no limit. The server is told.
+    #[must_use]
+    pub fn with_plan_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.plan = timeout.into();
+        self
+    }
+
+    /// How long `DoGet` may take to its first batch, for each endpoint of a result. Ten minutes unless set; `None` for no
+    /// limit.
+    #[must_use]
+    pub fn with_first_batch_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.first_batch = timeout.into();
+        self
+    }
+
+    /// How long nothing may come between two batches, and how long a server that is sent rows may neither take any nor
+    /// answer. Ten minutes unless set; `None` for no limit. Only time spent waiting for the server counts.
+    #[must_use]
+    pub fn with_gap_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.gap = timeout.into();
         self
     }
 
@@ -210,7 +236,7 @@ impl fmt::Debug for ClientConfig {
             .field("attribution", &self.attribution)
             .field("ca_certificates", &self.ca_certificates.len())
             .field("connect_timeout", &self.connect_timeout)
-            .field("query_deadline", &self.query_deadline)
+            .field("limits", &self.limits)
             .field("ping_interval", &self.ping_interval)
             .field("max_message_bytes", &self.max_message_bytes)
             .field("spelling", &self.spelling)

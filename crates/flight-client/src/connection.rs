@@ -1,7 +1,9 @@
 //! The connections of a client: to its server, and to other places where that server keeps results.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_flight::{FlightEndpoint, Location};
 use lakepilot_query::{Error, ErrorKind, Query, Result};
@@ -10,9 +12,9 @@ use tonic::{Request, Status};
 use crate::address::ServerUrl;
 use crate::call;
 use crate::config::ClientConfig;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Patience};
 use crate::status::{Call, error_from_status};
-use crate::transport::{self, FlightService};
+use crate::transport::{FlightService, Route};
 
 /// Where Flight says "on the connection that you have".
 const REUSE_CONNECTION: &str = "arrow-flight-reuse-connection:";
@@ -21,20 +23,85 @@ const REUSE_CONNECTION: &str = "arrow-flight-reuse-connection:";
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) url: ServerUrl,
-    pub(crate) service: FlightService,
     with_credentials: bool,
+    wire: Arc<Wire>,
+}
+
+/// The channel in use, and how to make another.
+#[derive(Debug)]
+struct Wire {
+    route: Route,
+    service: Mutex<FlightService>,
+    /// How often the channel was replaced.
+    renewals: AtomicU64,
 }
 
 impl Connection {
-    /// The request for a call to this server.
+    fn new(url: ServerUrl, with_credentials: bool, route: Route, service: FlightService) -> Self {
+        Self {
+            url,
+            with_credentials,
+            wire: Arc::new(Wire {
+                route,
+                service: Mutex::new(service),
+                renewals: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// The client for one call.
+    pub(crate) fn service(&self) -> FlightService {
+        lock(&self.wire.service).clone()
+    }
+
+    /// The request for a call to this server. Getting the credentials for it is part of the query, and not of what the
+    /// server is waited for.
     pub(crate) async fn request<T>(
         &self,
         message: T,
         config: &ClientConfig,
         query: Option<&Query>,
         deadline: Deadline,
+        call: Call,
+        patience: &Patience,
     ) -> Result<Request<T>> {
-        call::request(message, config, self.with_credentials, query, deadline).await
+        let time_limit = deadline.remaining_for_server(patience);
+        let request = call::request(message, config, self.with_credentials, query, time_limit);
+        deadline
+            .bound(&mut deadline.no_wait(), call, &self.url, request)
+            .await
+            .flatten()
+    }
+
+    /// Waits for a part of a call, and no longer than allowed.
+    ///
+    /// A server that is silent for that long may be one whose connection is dead without anybody having been told. So the
+    /// next call makes a new connection; calls that are under way on this one go on.
+    pub(crate) async fn bounded<T>(
+        &self,
+        deadline: Deadline,
+        patience: &mut Patience,
+        call: Call,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let renewals = self.wire.renewals.load(Ordering::Relaxed);
+        match deadline.bound(patience, call, &self.url, work).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.renew(renewals);
+                Err(error)
+            }
+        }
+    }
+
+    /// Has the next call make a new connection, unless somebody has done that since.
+    fn renew(&self, renewals: u64) {
+        let mut service = lock(&self.wire.service);
+        if self.wire.renewals.load(Ordering::Relaxed) == renewals {
+            tracing::debug!(url = %self.url, "the server was silent: the next call makes a new connection");
+            *service = self.wire.route.connect_lazily();
+            self.wire.renewals.store(renewals + 1, Ordering::Relaxed);
+        }
     }
 
     /// The error that a status from this server is.
@@ -56,7 +123,8 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(config: &ClientConfig, service: FlightService) -> Self {
+    /// `service` is a connection over the route, made or to be made.
+    pub(crate) fn new(config: &ClientConfig, route: Route, service: FlightService) -> Self {
         if config.has_credentials() && !config.url.is_tls() && !config.url.is_loopback() {
             tracing::warn!(
                 url = %config.url,
@@ -64,11 +132,7 @@ impl Connections {
             );
         }
         Self {
-            home: Connection {
-                url: config.url.clone(),
-                service,
-                with_credentials: true,
-            },
+            home: Connection::new(config.url.clone(), true, route, service),
             elsewhere: Mutex::new(HashMap::new()),
         }
     }
@@ -111,21 +175,20 @@ impl Connections {
             }
             _ => error,
         })?;
-        let known = self.lock().get(&url).cloned();
+        let known = lock(&self.elsewhere).get(&url).cloned();
         if let Some(connection) = known {
             return Ok(connection);
         }
-        let connection = Connection {
-            service: transport::connect(config, &url).await?,
-            with_credentials: self.home.url.may_share_credentials_with(&url),
-            url: url.clone(),
-        };
+        let route = Route::new(config, &url)?;
+        let service = route.connect(config, &url).await?;
+        let with_credentials = self.home.url.may_share_credentials_with(&url);
+        let connection = Connection::new(url.clone(), with_credentials, route, service);
         // Of two tasks that connect at once, the second one's connection is kept, and both work.
-        self.lock().insert(url, connection.clone());
+        lock(&self.elsewhere).insert(url, connection.clone());
         Ok(connection)
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServerUrl, Connection>> {
-        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

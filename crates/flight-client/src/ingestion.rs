@@ -1,6 +1,8 @@
 //! Rows into a table of the server.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_flight::encode::FlightDataEncoderBuilder;
@@ -15,6 +17,7 @@ use futures::channel::oneshot;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use lakepilot_query::{Error, ErrorKind, RecordBatchStream, Result};
 use prost::Message;
+use tokio::sync::Notify;
 
 use crate::client::{FlightClient, packed};
 use crate::deadline::Deadline;
@@ -36,7 +39,8 @@ pub trait BulkIngestion: Send + Sync {
     /// gRPC stacks (tonic) cannot tell a call that was dropped from one that came to its end.
     ///
     /// # Errors
-    /// The error of `batches`; `Unsupported` when the server does not ingest; `PermissionDenied` when we may not; the
+    /// The error of `batches`; `TimedOut` when the server neither takes rows nor answers for longer than the gap that the
+    /// configuration allows; `Unsupported` when the server does not ingest; `PermissionDenied` when we may not; the
     /// kinds of the transport otherwise.
     async fn ingest(&self, table: &str, batches: RecordBatchStream) -> Result<Option<u64>>;
 }
@@ -45,7 +49,9 @@ pub trait BulkIngestion: Send + Sync {
 impl BulkIngestion for FlightClient {
     async fn ingest(&self, table: &str, batches: RecordBatchStream) -> Result<Option<u64>> {
         let (failed, mut failure) = oneshot::channel();
-        let mut put = pin!(self.put(encoded(table, batches, failed)));
+        let progress = Progress::default();
+        let messages = encoded(table, batches, failed, progress.clone());
+        let mut put = pin!(self.put(messages, &progress));
         tokio::select! {
             biased;
             Ok(error) = &mut failure => {
@@ -64,33 +70,89 @@ impl BulkIngestion for FlightClient {
 }
 
 impl FlightClient {
-    async fn put(&self, messages: impl Stream<Item = FlightData> + Send + 'static) -> Result<Option<u64>> {
-        let mut home = self.shared.connections.home().clone();
+    async fn put(
+        &self,
+        messages: impl Stream<Item = FlightData> + Send + 'static,
+        progress: &Progress,
+    ) -> Result<Option<u64>> {
+        const CALL: Call = Call::Ingest;
+        let home = self.shared.connections.home();
+        let deadline = Deadline::of_ingestion(self.shared.config.limits);
         let request = home
-            .request(messages, &self.shared.config, None, Deadline::none())
+            .request(messages, &self.shared.config, None, deadline, CALL, &deadline.no_wait())
             .await?;
-        tracing::debug!(url = %home.url, call = %Call::Ingest, "calling");
-        let mut answers = match home.service.do_put(request).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return Err(home.error(status, Call::Ingest)),
+        tracing::debug!(url = %home.url, call = %CALL, "calling");
+        let mut service = home.service();
+        let work = async {
+            let mut answers = match service.do_put(request).await {
+                Ok(response) => response.into_inner(),
+                Err(status) => return Err(home.error(status, CALL)),
+            };
+            let mut next = async || answers.message().await.map_err(|status| home.error(status, CALL));
+            let answer = next()
+                .await?
+                .ok_or_else(|| self.not_flight_sql(CALL, "it ended without the number of records"))?;
+            let result = DoPutUpdateResult::decode(answer.app_metadata).map_err(|error| {
+                self.not_flight_sql(CALL, "its answer is another message")
+                    .with_source(error)
+            })?;
+            // An error may still follow the answer.
+            next().await?;
+            // Flight SQL writes -1 for a number that is not known.
+            Ok(u64::try_from(result.record_count).ok())
         };
-        let mut next = async || {
-            answers
-                .message()
-                .await
-                .map_err(|status| home.error(status, Call::Ingest))
-        };
-        let answer = next()
-            .await?
-            .ok_or_else(|| self.not_flight_sql(Call::Ingest, "it ended without the number of records"))?;
-        let result = DoPutUpdateResult::decode(answer.app_metadata).map_err(|error| {
-            self.not_flight_sql(Call::Ingest, "its answer is another message")
-                .with_source(error)
-        })?;
-        // An error may still follow the answer.
-        next().await?;
-        // Flight SQL writes -1 for a number that is not known.
-        Ok(u64::try_from(result.record_count).ok())
+        let mut work = pin!(work);
+        loop {
+            // Every message that the server takes is a sign of life, and waiting for the caller's rows is not its fault.
+            let mut patience = deadline.gap();
+            let step = async {
+                tokio::select! {
+                    biased;
+                    outcome = &mut work => outcome.map(Some),
+                    () = progress.made() => Ok(None),
+                }
+            };
+            let outcome = if progress.waits_for_rows() {
+                step.await?
+            } else {
+                home.bounded(deadline, &mut patience, CALL, step).await?
+            };
+            if let Some(count) = outcome {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+/// What the stream of requests is doing, for the watch over the server.
+#[derive(Clone, Debug, Default)]
+struct Progress(Arc<ProgressState>);
+
+#[derive(Debug, Default)]
+struct ProgressState {
+    waits_for_rows: AtomicBool,
+    changed: Notify,
+}
+
+impl Progress {
+    /// The transport has asked for the next message, and the caller's rows are waited for.
+    fn waiting(&self) {
+        self.0.waits_for_rows.store(true, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+
+    /// A message was given to the transport: the server is to take it.
+    fn given(&self) {
+        self.0.waits_for_rows.store(false, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+
+    fn waits_for_rows(&self) -> bool {
+        self.0.waits_for_rows.load(Ordering::Relaxed)
+    }
+
+    async fn made(&self) {
+        self.0.changed.notified().await;
     }
 }
 
@@ -111,6 +173,7 @@ fn encoded(
     table: &str,
     batches: RecordBatchStream,
     failed: oneshot::Sender<Error>,
+    progress: Progress,
 ) -> impl Stream<Item = FlightData> + Send + 'static {
     let descriptor = FlightDescriptor::new_cmd(packed(&ingest_command(table)));
     let schema = batches.schema();
@@ -118,10 +181,13 @@ fn encoded(
         .with_schema(schema)
         .with_flight_descriptor(Some(descriptor))
         .build(batches.map_err(|error| FlightError::ExternalError(Box::new(error))));
-    stream::unfold(Some((messages, failed)), |state| async {
-        let (mut messages, failed) = state?;
-        match messages.next().await? {
-            Ok(message) => Some((message, Some((messages, failed)))),
+    stream::unfold(Some((messages, failed, progress)), |state| async {
+        let (mut messages, failed, progress) = state?;
+        progress.waiting();
+        let next = messages.next().await;
+        progress.given();
+        match next? {
+            Ok(message) => Some((message, Some((messages, failed, progress)))),
             Err(error) => {
                 // Nobody listens only when the call is over already.
                 let _ = failed.send(from_flight_error(error));

@@ -46,14 +46,17 @@
 //!   that lets itself be connected to. Credentials go along only to the same host, and never from TLS to plain text: a
 //!   server could name any address.
 //! - **Calling off.** Dropping a stream, or the future of a call, ends the call on the server.
-//! - **Time.** Connecting has a limit always; a query has one when [`ClientConfig::with_query_deadline`] sets it.
+//! - **Time.** Every wait for the server has a limit that nobody has to set: connecting, a call with one answer
+//!   ([`ClientConfig::with_plan_timeout`]), the first batch of a result, the gap between two. Running out is `TimedOut`, and
+//!   names the call. A whole query has a limit when [`ClientConfig::with_query_deadline`] sets one. After a server was silent
+//!   for longer than a limit the next call makes a new connection: the old one may be dead without anybody having been told.
 //! - **Secrets.** Headers and tokens are in no `Debug` output, error or log of this crate. What a server writes into its own
 //!   messages is passed on.
 //! - **Errors** are told apart by [`ErrorKind`](lakepilot_query::ErrorKind). `Unavailable` is a server that cannot be reached
 //!   now; `Protocol` is one that was reached and cannot be talked to, be it for its certificate or for what it answers.
 //!   Nothing that a server sends makes this crate panic: Arrow's reader does on some damaged messages, which is caught, and
 //!   needs `panic = "unwind"`, the default.
-//! - **Speed.** Frames of 256 KiB and windows of 32 MiB, TCP_NODELAY, and on Linux TCP_QUICKACK after every read.
+//! - **Speed.** Frames of 256 KiB and windows of 32 MiB a stream, TCP_NODELAY, and on Linux TCP_QUICKACK after every read.
 //!
 //! # Features
 //! - `mock`: `MockCredentialProvider`, `MockBulkIngestion` and `MockServerMetadata`, made by `mockall`.

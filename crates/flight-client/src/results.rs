@@ -13,7 +13,7 @@ use tonic::Streaming;
 
 use crate::client::Shared;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Patience};
 use crate::ipc::{Decoded, Decoder};
 use crate::status::Call;
 
@@ -36,11 +36,10 @@ pub(crate) async fn open(
         current: None,
         schema: None,
     };
-    let schema = deadline.bound(Call::Get, results.enter(first)).await?;
+    let schema = results.enter(first).await?;
     let batches = stream::unfold(Some(results), |results| async {
         let mut results = results?;
-        let deadline = results.deadline;
-        match deadline.bound(Call::Get, results.next()).await {
+        match results.next().await {
             Ok(Some(batch)) => Some((Ok(batch), Some(results))),
             Ok(None) => None,
             Err(error) => Some((Err(error), None)),
@@ -78,15 +77,30 @@ impl Results {
 
     /// Starts on an endpoint, and checks that its schema is that of the ones before.
     async fn enter(&mut self, endpoint: FlightEndpoint) -> Result<SchemaRef> {
-        let config = &self.shared.config;
-        let connection = self.shared.connections.for_endpoint(&endpoint, config).await?;
+        let Shared { config, connections } = &*self.shared;
+        let mut no_wait = self.deadline.no_wait();
+        // Connecting has a limit of its own.
+        let connecting = connections.for_endpoint(&endpoint, config);
+        let url = &connections.home().url;
+        let connection = self
+            .deadline
+            .bound(&mut no_wait, Call::Get, url, connecting)
+            .await
+            .flatten()?;
         let ticket = endpoint
             .ticket
             .ok_or_else(|| Error::new(ErrorKind::Protocol, "the server named an endpoint with no ticket"))?;
         let request = connection
-            .request(ticket, config, self.query.as_ref(), self.deadline)
+            .request(ticket, config, self.query.as_ref(), self.deadline, Call::Get, &no_wait)
             .await?;
-        let (part, schema) = Part::open(connection, request, config.max_message_bytes, self.meter.clone()).await?;
+        let (part, schema) = Part::open(
+            connection,
+            request,
+            config.max_message_bytes,
+            self.meter.clone(),
+            self.deadline,
+        )
+        .await?;
         match &self.schema {
             Some(expected) if *expected != schema => {
                 return Err(Error::new(
@@ -137,25 +151,36 @@ struct Part {
     messages: Streaming<FlightData>,
     decoder: Decoder,
     meter: TransferMeter,
+    deadline: Deadline,
+    /// For what is waited for now: the first batch, or the next message after it.
+    patience: Patience,
 }
 
 impl Part {
     async fn open(
-        mut connection: Connection,
+        connection: Connection,
         request: tonic::Request<Ticket>,
         max_message_bytes: usize,
         meter: TransferMeter,
+        deadline: Deadline,
     ) -> Result<(Self, SchemaRef)> {
         tracing::debug!(url = %connection.url, call = %Call::Get, "calling");
-        let messages = match connection.service.do_get(request).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return Err(connection.error(status, Call::Get)),
+        let mut patience = deadline.first_batch();
+        let mut service = connection.service();
+        let opening = async {
+            match service.do_get(request).await {
+                Ok(response) => Ok(response.into_inner()),
+                Err(status) => Err(connection.error(status, Call::Get)),
+            }
         };
+        let messages = connection.bounded(deadline, &mut patience, Call::Get, opening).await?;
         let mut part = Self {
             connection,
             messages,
             decoder: Decoder::new(max_message_bytes),
             meter,
+            deadline,
+            patience,
         };
         loop {
             match part.next_message().await? {
@@ -178,7 +203,10 @@ impl Part {
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             match self.next_message().await? {
-                Some(Decoded::Batch(batch)) => return Ok(Some(batch)),
+                Some(Decoded::Batch(batch)) => {
+                    self.patience = self.deadline.gap();
+                    return Ok(Some(batch));
+                }
                 Some(Decoded::Schema(_) | Decoded::Nothing) => {}
                 None => return Ok(None),
             }
@@ -186,16 +214,21 @@ impl Part {
     }
 
     async fn next_message(&mut self) -> Result<Option<Decoded>> {
-        match self.messages.message().await {
-            Ok(Some(data)) => {
-                let bytes = data.data_header.len() + data.data_body.len() + data.app_metadata.len();
-                let begun = Instant::now();
-                let decoded = self.decoder.decode(data);
-                self.meter.received(bytes as u64, begun.elapsed());
-                decoded.map(Some)
+        let arriving = async {
+            match self.messages.message().await {
+                Ok(data) => Ok(data),
+                Err(status) => Err(self.connection.error(status, Call::Get)),
             }
-            Ok(None) => Ok(None),
-            Err(status) => Err(self.connection.error(status, Call::Get)),
-        }
+        };
+        let message = self
+            .connection
+            .bounded(self.deadline, &mut self.patience, Call::Get, arriving)
+            .await?;
+        let Some(data) = message else { return Ok(None) };
+        let bytes = data.data_header.len() + data.data_body.len() + data.app_metadata.len();
+        let begun = Instant::now();
+        let decoded = self.decoder.decode(data);
+        self.meter.received(bytes as u64, begun.elapsed());
+        decoded.map(Some)
     }
 }

@@ -24,33 +24,50 @@ const FRAME_BYTES: u32 = 256 * 1024;
 /// What may be under way on one stream: 500 MB/s over a round trip of 60 ms.
 const STREAM_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 
-/// What may be under way on all streams of a connection.
-const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// What may be under way on all streams of a connection: as much as HTTP/2 can say. Each stream has its own limit; were
+/// there a lower one for all, streams that nobody reads at the moment would use it up, and the one that is read would stand
+/// still, for ever if the others wait for it.
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 
 /// Error messages travel as headers, and one that lists the columns of a wide view is longer than the default of 16 KiB.
 const HEADERS_BYTES: u32 = 1024 * 1024;
 
-/// A connection that is there, or an error that says why not.
-pub(crate) async fn connect(config: &ClientConfig, url: &ServerUrl) -> Result<FlightService> {
-    let endpoint = endpoint(config, url)?;
-    tracing::debug!(%url, "connecting");
-    let channel = endpoint
-        .connect_with_connector(connector())
-        .await
-        .map_err(|error| failure::from_connect_error(error, url, config.connect_timeout))?;
-    Ok(service(channel, config))
+/// How a server is connected to: all that there is to know for making another connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    endpoint: Endpoint,
+    max_message_bytes: usize,
 }
 
-/// A connection that is made with the first call.
-pub(crate) fn connect_lazily(config: &ClientConfig, url: &ServerUrl) -> Result<FlightService> {
-    let channel = endpoint(config, url)?.connect_with_connector_lazy(connector());
-    Ok(service(channel, config))
-}
+impl Route {
+    pub(crate) fn new(config: &ClientConfig, url: &ServerUrl) -> Result<Self> {
+        Ok(Self {
+            endpoint: endpoint(config, url)?,
+            max_message_bytes: config.max_message_bytes,
+        })
+    }
 
-fn service(channel: Channel, config: &ClientConfig) -> FlightService {
-    FlightServiceClient::new(channel)
-        .max_decoding_message_size(config.max_message_bytes)
-        .max_encoding_message_size(config.max_message_bytes)
+    /// A connection that is there, or an error that says why not.
+    pub(crate) async fn connect(&self, config: &ClientConfig, url: &ServerUrl) -> Result<FlightService> {
+        tracing::debug!(%url, "connecting");
+        let channel = self
+            .endpoint
+            .connect_with_connector(connector())
+            .await
+            .map_err(|error| failure::from_connect_error(error, url, config.connect_timeout))?;
+        Ok(self.service(channel))
+    }
+
+    /// A connection that is made with the first call.
+    pub(crate) fn connect_lazily(&self) -> FlightService {
+        self.service(self.endpoint.connect_with_connector_lazy(connector()))
+    }
+
+    fn service(&self, channel: Channel) -> FlightService {
+        FlightServiceClient::new(channel)
+            .max_decoding_message_size(self.max_message_bytes)
+            .max_encoding_message_size(self.max_message_bytes)
+    }
 }
 
 fn endpoint(config: &ClientConfig, url: &ServerUrl) -> Result<Endpoint> {

@@ -11,4 +11,5 @@ mod queries;
 mod secrets;
 mod server;
 mod server_metadata;
+mod time;
 mod tls;
