@@ -98,5 +98,5 @@ pub use sink::{
     AsyncCallbackSink, BatchSink, CallbackSink, DiscardSink, FileFormat, FileSink, SinkSummary, WriterSink,
 };
 pub use size::batch_bytes;
-pub use slices::{ScanPredicate, SliceOrder, SliceRule, Slicing};
+pub use slices::{ScanPredicate, SliceOrder, SliceRule, Slicing, auto_slices, slices_along};
 pub use statistics::{EstimateReport, Latency, Statistics};

@@ -73,7 +73,11 @@ const LAYERS: &[Layer] = &[
 
 /// What a test or a benchmark may use besides: a lake to ask, in process or over a port, and a network between that goes
 /// wrong. All stand on `query` alone, so that no circle can come of it.
-const FOR_TESTS: &[&str] = &["lakepilot-local-lake", "lakepilot-flight-client", "lakepilot-fault-proxy"];
+const FOR_TESTS: &[&str] = &[
+    "lakepilot-local-lake",
+    "lakepilot-flight-client",
+    "lakepilot-fault-proxy",
+];
 
 /// The vocabulary crate is what everybody who implements or mocks the trait pulls in.
 const QUERY_USES: &[&str] = &["arrow", "async-trait", "chrono", "futures", "mockall"];

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use chrono::DateTime;
+use lakepilot_catalog::Partition;
 use lakepilot_execution::{
     AsyncCallbackSink, BatchSize, BatchedExecutor, CallbackSink, DiscardSink, ExecutionOptions, NoProgress,
     ProgressEvent, ProgressObserver, RetryPolicy, ScanPredicate, SliceOrder, SliceRule, Slicing, Statistics,
+    slices_along,
 };
 use lakepilot_query::{ErrorKind, PreparedQuery, Query, QueryService, RecordBatchStream, Result, TimeRange};
 use proptest::prelude::*;
@@ -109,6 +112,27 @@ fn whole(rows: &[Row], range: TimeRange) -> Vec<Row> {
     sorted(rows.iter().filter(overlaps).copied().collect())
 }
 
+fn partition(begin: i64, end: i64, rows: u64) -> Partition {
+    let time = DateTime::from_timestamp_nanos;
+    Partition {
+        view_set_name: "spans".to_owned(),
+        view_instance_id: "7".to_owned(),
+        begin_insert_time: time(begin),
+        end_insert_time: time(end),
+        min_event_time: Some(time(begin)),
+        max_event_time: Some(time(end)),
+        updated: time(end),
+        file_path: Some("file".to_owned()),
+        file_size_bytes: rows * 10,
+        file_schema_hash: vec![4],
+        source_data_hash: vec![],
+        num_rows: rows,
+        partition_format_version: 2,
+        sort_order: None,
+        max_sort_key_time: None,
+    }
+}
+
 fn span_rule() -> SliceRule {
     SliceRule::Intervals(ScanPredicate::new(
         "SELECT * FROM (SELECT * FROM spans WHERE ",
@@ -136,6 +160,21 @@ proptest! {
         let query = Query::new("SELECT * FROM spans").unwrap().with_time_range(range);
         let slicing = Slicing::new(span_rule(), slices).unwrap().with_parallel(parallel);
         let (got, outcome) = delivered(TimedLake::new(rows.clone(), batch_rows), &query, &slicing, options());
+        outcome.unwrap();
+        prop_assert_eq!(sorted(got), whole(&rows, range));
+    }
+
+    #[test]
+    fn slices_along_partitions_deliver_exactly_once(
+        rows in spans(), begin in 0i64..30, length in 0i64..40, parts in 1usize..9, parallel in 1usize..6,
+        partitions in proptest::collection::vec((-20i64..80, 0i64..50, 1u64..1_000), 0..8),
+    ) {
+        let partitions: Vec<_> = partitions.into_iter().map(|(begin, length, rows)| partition(begin, begin + length, rows)).collect();
+        let range = range(begin, begin + length);
+        let slices = slices_along(&partitions, range, parts);
+        let query = Query::new("SELECT * FROM spans").unwrap().with_time_range(range);
+        let slicing = Slicing::new(span_rule(), slices).unwrap().with_parallel(parallel);
+        let (got, outcome) = delivered(TimedLake::new(rows.clone(), 4), &query, &slicing, options());
         outcome.unwrap();
         prop_assert_eq!(sorted(got), whole(&rows, range));
     }
