@@ -48,12 +48,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     cargo::run(&mut command)
 }
 
+/// The address of the real service, which is started and filled when it is not up.
 #[cfg(unix)]
-fn micromegas(workspace: &Workspace) -> Result<String> {
+pub(crate) fn micromegas(workspace: &Workspace) -> Result<String> {
     crate::micromegas::ensure_up(workspace)
 }
 
 #[cfg(not(unix))]
-fn micromegas(_: &Workspace) -> Result<String> {
+pub(crate) fn micromegas(_: &Workspace) -> Result<String> {
     bail!("the real service is started on Unix only; name a server by its address")
 }

@@ -7,6 +7,7 @@
 //!
 //! Nothing of Lakepilot is a dependency here, so that `cargo xtask` builds in seconds on a fresh machine.
 
+mod accuracy;
 mod cargo;
 mod ci;
 mod conformance;
@@ -50,6 +51,8 @@ enum Command {
     Micromegas(micromegas::Command),
     /// One suite of cases on the embedded lake and on the real service
     Conformance(conformance::Options),
+    /// How right estimates are, on a generated lake and on the real service
+    Accuracy(accuracy::Options),
     /// Makes the virtual environment of the published Python clients, and prints its folder
     PythonEnv,
 }
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<()> {
         #[cfg(unix)]
         Command::Micromegas(command) => micromegas::run(&workspace, &command),
         Command::Conformance(options) => conformance::run(&workspace, &options),
+        Command::Accuracy(options) => accuracy::run(&workspace, &options),
         Command::PythonEnv => {
             println!("{}", python_env::ensure(&workspace)?.display());
             Ok(())

@@ -20,11 +20,19 @@ impl EmbeddedLake {
     /// # Errors
     /// `Io` when the directory or the port cannot be had.
     pub fn start() -> Result<Self> {
+        Self::with_rows(20_000)
+    }
+
+    /// As [`EmbeddedLake::start`], with as many log entries, and measures and spans in proportion.
+    ///
+    /// # Errors
+    /// As [`EmbeddedLake::start`].
+    pub fn with_rows(rows: u64) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let lake = Lake::create(directory.path().join("lake"))?;
         let end = DateTime::<Utc>::from_timestamp_nanos(1_768_003_200_000_000_000);
         let options = GenerateOptions {
-            rows: 20_000,
+            rows,
             days: 2,
             processes: 4,
             ..GenerateOptions::until(end)

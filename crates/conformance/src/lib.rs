@@ -7,7 +7,9 @@
 //! anew, or to see that the suite holds there too. Where the embedded lake differs on purpose, a [`Difference`] says what is
 //! seen and why; anything else fails.
 //!
-//! The program of the same name prints a table of cases by target; `cargo xtask conformance` starts what it needs.
+//! The program of the same name prints a table of cases by target; `cargo xtask conformance` starts what it needs. The
+//! program `accuracy` holds the estimates of `lakepilot-analysis` against what queries return; see
+//! [`measure_accuracy`] and `cargo xtask accuracy`.
 //!
 //! # Example
 //! ```no_run
@@ -23,9 +25,14 @@
 //! # }
 //! ```
 
+mod accuracy;
 mod embedded;
 mod suite;
 
+pub use accuracy::{
+    AccuracyQuery, Facts, Goals, Group, LakeAccuracy, Measured, Sizes, accuracy_markdown, accuracy_queries,
+    accuracy_table, measure_accuracy,
+};
 pub use embedded::{EmbeddedLake, connect};
 pub use suite::{
     Case, CaseReport, Context, Difference, Failure, Known, Observations, Outcome, Recording, all_cases,

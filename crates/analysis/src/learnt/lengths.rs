@@ -63,6 +63,11 @@ impl LearntLengths {
         self.by_key(&key(view, column))
     }
 
+    /// Adds what was learnt elsewhere, as later than what is known here.
+    pub fn extend(&mut self, later: &Self) {
+        self.merge(later, 0);
+    }
+
     fn by_key(&self, key: &str) -> Option<f64> {
         if let Some(known) = self.columns.get(key) {
             return Some(known.bytes / known.rows);

@@ -20,13 +20,13 @@ pub struct Context {
     service: Arc<dyn QueryService>,
     catalog: Catalog,
     /// The times of the first and the last log entry.
-    pub(super) log_range: TimeRange,
+    pub(crate) log_range: TimeRange,
     /// A range that holds every event of the lake, and more.
-    pub(super) all_time: TimeRange,
+    pub(crate) all_time: TimeRange,
     /// A process with log entries and spans.
-    pub(super) process_id: String,
+    pub(crate) process_id: String,
     /// A stream of that process with spans in it.
-    pub(super) stream_id: String,
+    pub(crate) stream_id: String,
 }
 
 impl Context {
