@@ -1,102 +1,171 @@
 //! Doing what a plan says.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashSet;
 
 use futures::StreamExt;
 use futures::stream;
 use lakepilot_catalog::{Partition, PartitionFilter};
-use lakepilot_query::{Error, ErrorKind, Result, quote_literal};
+use lakepilot_query::{Error, ErrorKind, Result};
 
-use crate::function::{Call, time_argument};
-use crate::messages::Messages;
+use crate::drift::{drift, listing_of};
+use crate::journal::Step;
 use crate::planner::{Identity, identity};
-use crate::ranges::cover;
-use crate::report::Evidence;
-use crate::{
-    ApplyOptions, Event, InstancePlan, Observer, OnFailure, PartitionAdmin, RetirementPlan, RetirementRange,
-    RetirementReport, ViewInstance,
-};
+use crate::report::{Evidence, Failure};
+use crate::run::{Answer, Run, Told};
+use crate::work::{Start, Work};
+use crate::{ApplyOptions, Capabilities, Event, Observer, OnDrift, PartitionAdmin, RetirementPlan, RetirementReport};
 
 /// How often the partitions are listed once more while something is there that should be gone. Each takes a round trip
 /// and a query, a few milliseconds at the least, which is what a commit takes.
-const MOST_LISTINGS_MORE: usize = 20;
+pub(crate) const MOST_LISTINGS_MORE: usize = 20;
 
 impl PartitionAdmin {
     /// Retires what the plan says, lists the partitions again, and reports what was seen.
     ///
-    /// The catalogue is read once more before the first range is asked, and the plan's ranges are narrowed so that
-    /// nothing that has appeared since lies in one of them; they are never widened. A failure of a range is in the
-    /// report, not the result: what did happen has to be told.
+    /// The catalogue is read once more before the server is asked for anything. Where planned partitions are gone or were
+    /// written anew, the plan is refused, or they are left out, as the options say; what is new is left alone. A failure
+    /// of a statement is in the report, not the result: what did happen has to be told.
     ///
     /// Retirement is irreversible, and the server logs its own failures without telling them. So only the
     /// [report](RetirementReport) says what happened, and it goes by the listing.
     ///
     /// # Errors
-    /// The error of reading the catalogue beforehand, when nothing was asked yet. `PermissionDenied` or
-    /// `Unauthenticated` when the server refused everything that it was asked.
+    /// `InvalidInput` when the plan is for another server, or the lake has drifted; the error of reading the catalogue
+    /// beforehand, or of the history; nothing was asked for then. `PermissionDenied` or `Unauthenticated` when the server
+    /// offers no way to retire partitions, or refused everything that it was asked.
     pub async fn apply(
         &self,
         plan: &RetirementPlan,
         options: &ApplyOptions,
         observer: &dyn Observer,
     ) -> Result<RetirementReport> {
-        let concerned: Vec<&InstancePlan> = plan
-            .instances()
-            .iter()
-            .filter(|instance| !instance.partitions.is_empty())
-            .collect();
-        let filter = listing_of(&concerned);
+        let Some(history) = options.history() else {
+            return self.apply_plan(plan, options, observer).await;
+        };
+        let run = history.started(plan, self.server())?;
+        let mut outcome = self.apply_plan(plan, options, observer).await;
+        if let Err(error) = history.finished(&run, &outcome) {
+            tracing::error!(%error, "the end of a retirement could not be recorded");
+            if let Ok(report) = &mut outcome {
+                report.note_unrecorded(Failure::of(&error));
+            }
+        }
+        outcome
+    }
+
+    async fn apply_plan(
+        &self,
+        plan: &RetirementPlan,
+        options: &ApplyOptions,
+        observer: &dyn Observer,
+    ) -> Result<RetirementReport> {
+        self.check_server(plan)?;
+        let filter = listing_of(plan);
         let before = self
             .catalog()
             .partitions(&filter)
             .await
             .map_err(|error| error.context("look at the partitions before retiring any"))?;
-        let tasks = tasks(&concerned, &before);
+        let count = plan.partitions().count();
+        let steps = options
+            .journal()
+            .map_or_else(|| vec![Step::Open; count], |journal| journal.steps());
+        if steps.len() != count {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the journal belongs to another plan; open it with this one",
+            ));
+        }
+        let drift = drift(plan, &steps, &before)?;
+        if options.on_drift() == OnDrift::Refuse && !drift.is_none() {
+            return Err(drift.refusal());
+        }
+        let capabilities = self.capabilities_for(plan).await?;
+        let work = Work::new(plan, capabilities, &steps, &before, options.statement_size());
         observer.observe(&Event::Started {
-            instances: tasks.len() as u64,
-            partitions: tasks.iter().map(|task| task.present.len() as u64).sum(),
+            statements: work.statements(),
+            partitions: work.to_ask(),
         });
-        let run = Run {
-            admin: self,
-            options,
-            observer,
-            halted: AtomicBool::new(false),
-        };
-        let mut answers: Vec<(usize, Answer)> = stream::iter(0..tasks.len())
-            .map(|at| {
-                let (run, task) = (&run, &tasks[at]);
-                async move { (at, run.retire(task).await) }
-            })
-            .buffer_unordered(options.concurrency())
-            .collect()
-            .await;
-        answers.sort_by_key(|(at, _)| *at);
-        let mut answers: Vec<Answer> = answers.into_iter().map(|(_, answer)| answer).collect();
-        if let Some(refusal) = take_refusal_of_everything(&mut answers) {
+        let run = Run::new(self, &work, options, observer, capabilities.by_metadata);
+        let answers = perform(&run, &work, options).await;
+        if let Some(refusal) = run.take_refusal()
+            && !answers
+                .iter()
+                .flat_map(|answer| &answer.told)
+                .any(|(_, told)| !matches!(told, Told::Failed(_)))
+        {
             return Err(refusal);
         }
         observer.observe(&Event::Verifying);
-        let after = self.list_settled(&filter, &tasks, &answers).await;
+        let after = self.list_settled(&filter, &work, &answers).await;
         if let Err(error) = &after {
             tracing::warn!(%error, "the partitions could not be listed after a retirement");
         }
-        Ok(RetirementReport::new(&concerned, answers, &Evidence { before, after }))
+        let mut report = RetirementReport::new(
+            plan,
+            &work,
+            answers,
+            &Evidence {
+                before: &before,
+                after,
+                drift,
+            },
+        );
+        if let Some(journal) = options.journal() {
+            let noted = journal.seen(&report.remaining_numbers(), report.counts().unknown);
+            if let Err(error) = noted {
+                report.note_unrecorded(Failure::of(&error));
+            }
+        }
+        Ok(report)
+    }
+
+    fn check_server(&self, plan: &RetirementPlan) -> Result<()> {
+        if plan.server() == self.server() {
+            return Ok(());
+        }
+        let told = |name: Option<&str>| name.unwrap_or("a server without a name").to_owned();
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!(
+                "the plan was made for {}, and this is {}; apply it there, or make a new plan",
+                told(plan.server()),
+                told(self.server())
+            ),
+        ))
+    }
+
+    /// What the plan goes by. One that was made without the rights to see a better way takes it now, if there is one: it
+    /// is never less exact than planned.
+    async fn capabilities_for(&self, plan: &RetirementPlan) -> Result<Capabilities> {
+        if plan.is_empty() || plan.capabilities().by_file {
+            return Ok(plan.capabilities());
+        }
+        let capabilities = self.capabilities().await?;
+        if capabilities.is_none() {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "the server offers these credentials no function that retires partitions: administrator rights are \
+                 missing (it tells those without them that there is no such function), or it is too old; ask with an \
+                 administrator's token, or see which accounts the server's configuration makes administrators",
+            ));
+        }
+        Ok(capabilities)
     }
 
     /// The listing that the report goes by.
     ///
-    /// The service ends the answer of a retirement before it commits it, so that a listing right after it may still show
-    /// what is about to go. Only what is still there after a few more of them is believed to stay.
+    /// The service ends the answer of a retirement by range before it commits it, so that a listing right after it may
+    /// still show what is about to go. Only what is still there after a few more of them is believed to stay.
     async fn list_settled(
         &self,
         filter: &PartitionFilter,
-        tasks: &[Task<'_>],
+        work: &Work<'_>,
         answers: &[Answer],
     ) -> Result<Vec<Partition>> {
         let mut after = self.list_again(filter).await?;
         for _ in 0..MOST_LISTINGS_MORE {
-            if is_settled(tasks, answers, &after) {
+            if is_settled(work, answers, &after) {
                 break;
             }
             // What was seen counts if the server cannot be asked once more.
@@ -109,7 +178,7 @@ impl PartitionAdmin {
     }
 
     /// It is worth a second attempt.
-    async fn list_again(&self, filter: &PartitionFilter) -> Result<Vec<Partition>> {
+    pub(crate) async fn list_again(&self, filter: &PartitionFilter) -> Result<Vec<Partition>> {
         match self.catalog().partitions(filter).await {
             Ok(partitions) => Ok(partitions),
             Err(_) => self.catalog().partitions(filter).await,
@@ -117,203 +186,27 @@ impl PartitionAdmin {
     }
 }
 
-/// Whether everything is gone whose retirement was answered to the end.
-fn is_settled(tasks: &[Task<'_>], answers: &[Answer], listed: &[Partition]) -> bool {
-    let listed: HashSet<Identity<'_>> = listed.iter().map(identity).collect();
-    tasks.iter().zip(answers).all(|(task, answer)| {
-        let is_answered = |partition: &Partition| answer.answered.iter().any(|range| range.takes(partition));
-        task.present
-            .iter()
-            .all(|partition| !is_answered(partition) || !listed.contains(&identity(partition)))
-    })
-}
-
-/// Everything in the instances that the plan concerns, and nothing planned means nothing to list.
-fn listing_of(concerned: &[&InstancePlan]) -> PartitionFilter {
-    let names = |name: fn(&ViewInstance) -> &String| -> HashSet<String> {
-        concerned.iter().map(|plan| name(&plan.instance).clone()).collect()
-    };
-    let filter = PartitionFilter::all()
-        .with_view_sets(names(|instance| &instance.view_set_name))
-        .with_instances(names(|instance| &instance.view_instance_id));
-    let global = concerned
-        .iter()
-        .any(|plan| plan.instance.view_instance_id == lakepilot_catalog::GLOBAL_INSTANCE);
-    if global { filter } else { filter.non_global() }
-}
-
-/// What is to be asked about one instance.
-struct Task<'a> {
-    instance: &'a ViewInstance,
-    /// What was planned and is still there.
-    present: Vec<&'a Partition>,
-    ranges: Vec<RetirementRange>,
-}
-
-fn tasks<'a>(concerned: &[&'a InstancePlan], before: &'a [Partition]) -> Vec<Task<'a>> {
-    let mut listed: HashMap<(&str, &str), Vec<&Partition>> = HashMap::new();
-    for partition in before {
-        let key = (partition.view_set_name.as_str(), partition.view_instance_id.as_str());
-        listed.entry(key).or_default().push(partition);
-    }
-    concerned
-        .iter()
-        .map(|plan| {
-            let instance = &plan.instance;
-            let key = (instance.view_set_name.as_str(), instance.view_instance_id.as_str());
-            task(plan, listed.remove(&key).unwrap_or_default())
-        })
+async fn perform(run: &Run<'_>, work: &Work<'_>, options: &ApplyOptions) -> Vec<Answer> {
+    let mut answers: Vec<(usize, Answer)> = stream::iter(0..work.tasks.len())
+        .map(|at| async move { (at, run.perform(&work.tasks[at]).await) })
+        .buffer_unordered(options.concurrency())
         .collect()
+        .await;
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-/// The plan's ranges as they are safe now: each is cut down to what was planned and is still there, and around what is
-/// there and was not planned.
-fn task<'a>(plan: &'a InstancePlan, listed: Vec<&'a Partition>) -> Task<'a> {
-    let planned: HashSet<Identity<'_>> = plan.partitions.iter().map(identity).collect();
-    let (present, others): (Vec<_>, Vec<_>) = listed
-        .into_iter()
-        .partition(|partition| planned.contains(&identity(partition)));
-    let ranges = plan
-        .ranges
-        .iter()
-        .flat_map(|range| {
-            let within = present.iter().copied().filter(|partition| range.takes(partition));
-            cover(within, others.iter().copied()).ranges
-        })
-        .collect();
-    Task {
-        instance: &plan.instance,
-        present,
-        ranges,
-    }
-}
-
-/// What came of the ranges of one instance.
-#[derive(Debug, Default)]
-pub(crate) struct Answer {
-    /// The ranges that were safe to ask.
-    pub(crate) ranges: Vec<RetirementRange>,
-    /// Those that the server answered to the end.
-    pub(crate) answered: Vec<RetirementRange>,
-    /// Those that failed.
-    pub(crate) failed: Vec<(RetirementRange, Error)>,
-    pub(crate) messages: Messages,
-    /// How many partitions more than planned the server said that it found.
-    pub(crate) found_too_many: u64,
-}
-
-struct Run<'a> {
-    admin: &'a PartitionAdmin,
-    options: &'a ApplyOptions,
-    observer: &'a dyn Observer,
-    halted: AtomicBool,
-}
-
-impl Run<'_> {
-    async fn retire(&self, task: &Task<'_>) -> Answer {
-        let mut answer = Answer {
-            ranges: task.ranges.clone(),
-            ..Answer::default()
-        };
-        for range in &task.ranges {
-            if self.halted.load(Ordering::Relaxed) || self.options.stop().is_stopped() {
-                break;
-            }
-            match self.retire_range(task, *range, &mut answer).await {
-                Ok(()) => answer.answered.push(*range),
-                Err(error) => {
-                    tracing::warn!(%error, "a retirement failed");
-                    if is_refusal(&error) || self.options.on_failure() == OnFailure::Stop {
-                        self.halted.store(true, Ordering::Relaxed);
-                    }
-                    answer.failed.push((*range, error));
-                }
-            }
-        }
-        let untouched = answer.answered.is_empty() && answer.failed.is_empty();
-        if !untouched {
-            self.observer.observe(&Event::InstanceDone {
-                instance: task.instance.clone(),
-                partitions: task.present.len() as u64,
-                error: answer.failed.first().map(|(_, error)| error.to_string()),
-            });
-        }
-        answer
-    }
-
-    async fn retire_range(&self, task: &Task<'_>, range: RetirementRange, answer: &mut Answer) -> Result<()> {
-        let instance = task.instance;
-        tracing::info!(%instance, begin = %range.begin(), end = %range.end(), "retiring");
-        self.observer.observe(&Event::Asked {
-            instance: instance.clone(),
-            range,
-        });
-        let call = Call::new(
-            "retire_partitions",
-            &[
-                quote_literal(&instance.view_set_name),
-                quote_literal(&instance.view_instance_id),
-                time_argument(range.begin()),
-                time_argument(range.end()),
-            ],
-        );
-        let planned = task.present.iter().filter(|partition| range.takes(partition)).count() as u64;
-        let mut found = 0;
-        let drained = call
-            .drain(self.admin.catalog().service(), |message| {
-                found += found_partitions(&message.message).unwrap_or(0);
-                self.observer.observe(&Event::Message {
-                    instance: instance.clone(),
-                    message: message.clone(),
-                });
-                answer.messages.push(message);
-            })
-            .await;
-        answer.found_too_many += u64::saturating_sub(found, planned);
-        drained.map_err(|error| {
-            error.context(format!(
-                "retire {instance} from {} to {}",
-                lakepilot_query::to_rfc3339(range.begin()),
-                lakepilot_query::to_rfc3339(range.end())
-            ))
-        })
-    }
-}
-
-/// How many partitions the server found, from its row `[RETIRE_FOUND] view=... found_partitions=N`. The count comes
-/// last, after names that may hold anything.
-fn found_partitions(message: &str) -> Option<u64> {
-    let (_, count) = message
-        .strip_prefix("[RETIRE_FOUND]")?
-        .rsplit_once("found_partitions=")?;
-    count.trim().parse().ok()
-}
-
-fn is_refusal(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unauthenticated)
-}
-
-/// The refusal, when there is one and the server answered nothing else.
-fn take_refusal_of_everything(answers: &mut [Answer]) -> Option<Error> {
-    let refused = answers
-        .iter()
-        .all(|answer| answer.answered.is_empty() && answer.failed.iter().all(|(_, error)| is_refusal(error)));
-    let failed = answers.iter_mut().find(|answer| !answer.failed.is_empty())?;
-    refused.then(|| failed.failed.swap_remove(0).1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_servers_count_is_read_after_the_names() {
-        let row = "[RETIRE_FOUND] view=found_partitions=99/p time_range=[a, b] found_partitions=3";
-        assert_eq!(found_partitions(row), Some(3));
-        assert_eq!(
-            found_partitions("adding out of date partition found_partitions=3"),
-            None
-        );
-        assert_eq!(found_partitions("[RETIRE_FOUND] found_partitions=many"), None);
-    }
+/// Whether everything is gone whose retirement was answered to the end, now or in an earlier run.
+fn is_settled(work: &Work<'_>, answers: &[Answer], listed: &[Partition]) -> bool {
+    let listed: HashSet<Identity<'_>> = listed.iter().map(identity).collect();
+    let is_gone = |number: usize| work.planned.get(number).is_none_or(|p| !listed.contains(&identity(p)));
+    let answered = answers.iter().flat_map(|answer| &answer.told);
+    let now = answered
+        .filter(|(_, told)| matches!(told, Told::Retired))
+        .map(|(number, _)| *number);
+    let starts = work.starts.iter().enumerate();
+    let earlier = starts
+        .filter(|(_, start)| **start == Start::AnsweredEarlier)
+        .map(|(number, _)| number);
+    now.chain(earlier).all(is_gone)
 }

@@ -23,6 +23,11 @@ impl Call {
         }
     }
 
+    /// A call in a statement of its own, which answers with a column `msg`.
+    pub(crate) fn of_sql(function: &'static str, sql: String) -> Self {
+        Self { function, sql }
+    }
+
     /// Runs the call to the end of its answer, and hands over each message as it arrives.
     ///
     /// The end matters: the service rolls back what is not read to it.
@@ -53,7 +58,7 @@ impl Call {
             format!(
                 "the server does not let these credentials use {}(): administrator rights are missing (it tells those \
                  without them that there is no such function), or it is too old to have it; ask with an \
-                 administrator's token",
+                 administrator's token, or see which accounts the server's configuration makes administrators",
                 self.function
             ),
         );

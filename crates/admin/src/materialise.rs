@@ -180,7 +180,7 @@ impl PartitionAdmin {
         let drained = call.drain(self.catalog().service(), |message| {
             said.note(function, &message.message);
             observer.observe(&Event::Message {
-                instance: instance.clone(),
+                instance: Some(instance.clone()),
                 message: message.clone(),
             });
             said.messages.push(message);
@@ -359,7 +359,7 @@ fn gaps(what: &Materialisation, partitions: &[Partition]) -> Vec<(DateTime<Utc>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{partition, time};
+    use crate::fake::{partition, time};
 
     const SECOND: i64 = 1_000_000;
 

@@ -27,6 +27,11 @@ impl Messages {
         self.left_out
     }
 
+    pub(crate) fn append(&mut self, more: Self) {
+        more.kept.into_iter().for_each(|message| self.push(message));
+        self.left_out += more.left_out;
+    }
+
     pub(crate) fn push(&mut self, message: ServerMessage) {
         if self.kept.len() < MOST_KEPT {
             self.kept.push(message);

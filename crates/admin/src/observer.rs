@@ -2,41 +2,40 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{RetirementRange, ViewInstance};
+use crate::{Request, ViewInstance};
 
 /// Something that happened while an operation ran.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The plan was compared with the catalogue, and the first range is about to be asked.
+    /// The plan was compared with the catalogue, and the first statement is about to be sent.
     Started {
-        /// How many view instances will be asked.
-        instances: u64,
+        /// How many statements will be sent.
+        statements: u64,
         /// How many partitions are to go.
         partitions: u64,
     },
-    /// The server is asked to retire a range.
+    /// The server is asked to retire partitions.
     Asked {
-        /// The view instance.
-        instance: ViewInstance,
-        /// The range of insert time.
-        range: RetirementRange,
+        /// What is asked for.
+        request: Request,
+        /// The view instance, when all of them are of one.
+        instance: Option<ViewInstance>,
     },
     /// The server said something.
     Message {
-        /// The view instance that it is about.
-        instance: ViewInstance,
+        /// The view instance that it is about, when it is known.
+        instance: Option<ViewInstance>,
         /// What it said, and when.
         message: ServerMessage,
     },
-    /// The ranges of a view instance were asked: all of them, or as many as there were before the work was ended. Whether
-    /// the partitions are gone is not known yet.
-    InstanceDone {
-        /// The view instance.
-        instance: ViewInstance,
-        /// How many partitions of it were to go.
+    /// A statement was answered. Whether the partitions are gone is not known yet.
+    Answered {
+        /// How many partitions were answered for so far.
+        done: u64,
+        /// How many are to go.
         partitions: u64,
-        /// What failed, if something did.
+        /// What failed in this statement, if something did.
         error: Option<String>,
     },
     /// The partitions are listed again, to see what happened.

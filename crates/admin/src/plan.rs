@@ -3,13 +3,13 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use lakepilot_catalog::{GLOBAL_INSTANCE, Partition};
-use serde::Serialize;
+use lakepilot_catalog::Partition;
+use serde::{Deserialize, Serialize};
 
-use crate::{RetirementRange, Selection};
+use crate::{Capabilities, Guards, RetentionPolicy, RetirementRange, Selection};
 
 /// One instance of one view set.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ViewInstance {
     /// The view set: `log_entries`, `thread_spans`, ...
     pub view_set_name: String,
@@ -49,66 +49,105 @@ impl fmt::Display for ViewInstance {
     }
 }
 
+/// What a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// What was selected.
+    Selection(Selection),
+    /// The rules of a retention policy.
+    Retention(RetentionPolicy),
+}
+
 /// What would be retired, instance by instance, as it stood in the catalogue when the plan was made.
 ///
 /// Only [`PartitionAdmin`](crate::PartitionAdmin) makes one, so a plan that exists has passed the guards. It acts on
-/// nothing by itself: a dry run is to show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// nothing by itself: a dry run is to show it. It can be [saved](Self::save) and [loaded](Self::load) by another program
+/// run; what was changed in between is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetirementPlan {
-    selection: Selection,
-    totals: PlanTotals,
-    instances: Vec<InstancePlan>,
+    pub(crate) content: PlanContent,
+    pub(crate) digest: String,
+}
+
+/// Everything in a plan but the digest over it, in the order in which it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlanContent {
+    pub(crate) server: Option<String>,
+    pub(crate) made_at: DateTime<Utc>,
+    pub(crate) basis: Basis,
+    pub(crate) guards: Guards,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) partitions_digest: String,
+    pub(crate) totals: PlanTotals,
+    pub(crate) instances: Vec<InstancePlan>,
 }
 
 impl RetirementPlan {
-    pub(crate) fn new(selection: Selection, instances: Vec<InstancePlan>) -> Self {
-        let sum = |value: fn(&InstancePlan) -> u64| instances.iter().map(value).fold(0, u64::saturating_add);
-        let totals = PlanTotals {
-            instances: instances.iter().filter(|instance| !instance.ranges.is_empty()).count() as u64,
-            partitions: sum(|instance| instance.partitions.len() as u64),
-            rows: sum(InstancePlan::rows),
-            file_size_bytes: sum(InstancePlan::file_size_bytes),
-            straddling: sum(|instance| instance.straddling.len() as u64),
-            inseparable: sum(|instance| instance.inseparable.len() as u64),
-        };
-        Self {
-            selection,
-            totals,
-            instances,
-        }
+    /// Where the plan belongs: the server as it was named to the [`PartitionAdmin`](crate::PartitionAdmin) that made it.
+    pub fn server(&self) -> Option<&str> {
+        self.content.server.as_deref()
     }
 
-    /// What was asked for.
-    pub fn selection(&self) -> &Selection {
-        &self.selection
+    /// When the plan was made.
+    pub fn made_at(&self) -> DateTime<Utc> {
+        self.content.made_at
+    }
+
+    /// What it was made from.
+    pub fn basis(&self) -> &Basis {
+        &self.content.basis
+    }
+
+    /// The guards that it passed.
+    pub fn guards(&self) -> &Guards {
+        &self.content.guards
+    }
+
+    /// What the server offered to retire partitions with.
+    pub fn capabilities(&self) -> Capabilities {
+        self.content.capabilities
+    }
+
+    /// The digest of everything in the plan: `sha256:` and 64 hexadecimal digits.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The digest of the partitions that it would retire, all that the catalogue tells of them.
+    pub fn partitions_digest(&self) -> &str {
+        &self.content.partitions_digest
     }
 
     /// The sums over all instances.
     pub fn totals(&self) -> PlanTotals {
-        self.totals
+        self.content.totals
     }
 
     /// The instances by view set and id, in the order in which the server will be asked. Among them are those of which
     /// everything stays.
     pub fn instances(&self) -> &[InstancePlan] {
-        &self.instances
+        &self.content.instances
+    }
+
+    /// Every partition that goes, in the plan's order.
+    pub fn partitions(&self) -> impl Iterator<Item = &Partition> {
+        self.instances().iter().flat_map(|instance| &instance.partitions)
     }
 
     /// Whether there is nothing to retire.
     pub fn is_empty(&self) -> bool {
-        self.totals.partitions == 0
+        self.totals().partitions == 0
     }
 
     /// Whether it takes partitions of the instance `global`.
     pub fn takes_global(&self) -> bool {
-        self.instances
-            .iter()
-            .any(|plan| plan.instance.view_instance_id == GLOBAL_INSTANCE && !plan.partitions.is_empty())
+        self.partitions().any(Partition::is_global)
     }
 }
 
 /// The sums of a plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanTotals {
     /// How many view instances lose partitions.
     pub instances: u64,
@@ -118,27 +157,151 @@ pub struct PlanTotals {
     pub rows: u64,
     /// The size of their files in bytes.
     pub file_size_bytes: u64,
-    /// How many partitions straddle an edge of what was selected, and therefore stay.
-    pub straddling: u64,
-    /// How many partitions were selected and stay, because the server could not retire them without another.
-    pub inseparable: u64,
+    /// How many partitions were selected, or lie over the edge of what was selected, and stay.
+    pub staying: u64,
 }
 
 /// What would be retired of one view instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstancePlan {
     #[serde(flatten)]
     pub(crate) instance: ViewInstance,
-    pub(crate) ranges: Vec<RetirementRange>,
+    pub(crate) summary: InstanceSummary,
+    /// The latest date of a partition of the instance, by the server's clock: what is dated later was written later.
+    pub(crate) latest_update: Option<DateTime<Utc>>,
+    pub(crate) requests: Vec<Request>,
     pub(crate) partitions: Vec<Partition>,
-    pub(crate) straddling: Vec<Partition>,
-    pub(crate) inseparable: Vec<Partition>,
+    pub(crate) staying: Vec<StayingPartition>,
+}
+
+/// The sums of the partitions of one view instance that go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceSummary {
+    /// How many partitions go.
+    pub partitions: u64,
+    /// How many rows those have.
+    pub rows: u64,
+    /// The size of their files in bytes.
+    pub file_size_bytes: u64,
+    /// From their first insert time to the last.
+    pub insert_range: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// From the first event time of their rows to the last.
+    pub event_range: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+impl InstanceSummary {
+    fn of(partitions: &[Partition]) -> Self {
+        let sum = |value: fn(&Partition) -> u64| partitions.iter().map(value).fold(0, u64::saturating_add);
+        let begin = partitions.iter().map(|partition| partition.begin_insert_time).min();
+        let end = partitions.iter().map(|partition| partition.end_insert_time).max();
+        let first = partitions.iter().filter_map(|partition| partition.min_event_time).min();
+        let last = partitions.iter().filter_map(|partition| partition.max_event_time).max();
+        Self {
+            partitions: partitions.len() as u64,
+            rows: sum(|partition| partition.num_rows),
+            file_size_bytes: sum(|partition| partition.file_size_bytes),
+            insert_range: begin.zip(end),
+            event_range: first.zip(last),
+        }
+    }
+}
+
+/// What will be asked of the server for a view instance.
+///
+/// Requests by file and by metadata name each partition; those that follow each other, also of several instances, are
+/// sent together in statements of [so many](crate::ApplyOptions::with_statement_size) partitions, each a transaction.
+/// A request by range is a statement of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Request {
+    /// Each partition by its file.
+    File {
+        /// How many partitions.
+        partitions: u64,
+    },
+    /// Each partition by its metadata.
+    Metadata {
+        /// How many partitions.
+        partitions: u64,
+    },
+    /// Whatever lies in a range, which at the time of the plan was this many partitions, all of them planned.
+    Range {
+        /// The range.
+        #[serde(flatten)]
+        range: RetirementRange,
+        /// How many partitions.
+        partitions: u64,
+    },
+}
+
+/// A partition that was selected, or nearly, and stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StayingPartition {
+    /// Why it stays.
+    pub reason: StayReason,
+    /// The partition.
+    #[serde(flatten)]
+    pub partition: Partition,
+}
+
+/// Why a partition stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StayReason {
+    /// It straddles an edge of the times that were selected.
+    Straddling,
+    /// It is of the instance `global`, which was not named.
+    GlobalNotNamed,
+    /// It is on the list of what no plan may touch.
+    Protected,
+    /// It is one of the newest of its instance.
+    Newest,
+    /// Its insert time ended too short a time ago.
+    TooYoung,
+    /// The server can only be asked by range, and another partition that is to stay lies within its own.
+    Inseparable,
+}
+
+impl StayReason {
+    /// The reason as a few words for a person: `"younger than the minimum age"`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Straddling => "over the edge of the times",
+            Self::GlobalNotNamed => "global, which was not named",
+            Self::Protected => "protected",
+            Self::Newest => "among the newest that are kept",
+            Self::TooYoung => "younger than the minimum age",
+            Self::Inseparable => "not to be had without another",
+        }
+    }
 }
 
 impl InstancePlan {
+    pub(crate) fn new(
+        instance: ViewInstance,
+        latest_update: Option<DateTime<Utc>>,
+        requests: Vec<Request>,
+        partitions: Vec<Partition>,
+        staying: Vec<StayingPartition>,
+    ) -> Self {
+        Self {
+            instance,
+            summary: InstanceSummary::of(&partitions),
+            latest_update,
+            requests,
+            partitions,
+            staying,
+        }
+    }
+
     /// The instance.
     pub fn instance(&self) -> &ViewInstance {
         &self.instance
+    }
+
+    /// The sums of the partitions that go.
+    pub fn summary(&self) -> InstanceSummary {
+        self.summary
     }
 
     /// The partitions that go, by insert time.
@@ -146,66 +309,14 @@ impl InstancePlan {
         &self.partitions
     }
 
-    /// The ranges that the server will be asked to retire, in order, each in a transaction of its own. More than one
-    /// where something that stays lies in between.
-    pub fn ranges(&self) -> &[RetirementRange] {
-        &self.ranges
+    /// What will be asked of the server, in order.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
     }
 
-    /// The partitions that straddle an edge of what was selected, and therefore stay.
-    pub fn straddling(&self) -> &[Partition] {
-        &self.straddling
-    }
-
-    /// The partitions that were selected and stay, because another one that was not lies within their range.
-    pub fn inseparable(&self) -> &[Partition] {
-        &self.inseparable
-    }
-
-    /// How many rows go.
-    pub fn rows(&self) -> u64 {
-        self.partitions
-            .iter()
-            .map(|partition| partition.num_rows)
-            .fold(0, u64::saturating_add)
-    }
-
-    /// The size of the files that go, in bytes.
-    pub fn file_size_bytes(&self) -> u64 {
-        self.partitions
-            .iter()
-            .map(|partition| partition.file_size_bytes)
-            .fold(0, u64::saturating_add)
-    }
-
-    /// From the first insert time to the last of the partitions that go; `None` when none go.
-    pub fn insert_range(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let begin = self
-            .partitions
-            .iter()
-            .map(|partition| partition.begin_insert_time)
-            .min()?;
-        let end = self
-            .partitions
-            .iter()
-            .map(|partition| partition.end_insert_time)
-            .max()?;
-        Some((begin, end))
-    }
-
-    /// From the first event time to the last of the rows that go; `None` when there are none.
-    pub fn event_range(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let begin = self
-            .partitions
-            .iter()
-            .filter_map(|partition| partition.min_event_time)
-            .min()?;
-        let end = self
-            .partitions
-            .iter()
-            .filter_map(|partition| partition.max_event_time)
-            .max()?;
-        Some((begin, end))
+    /// The partitions that were selected, or lie over the edge of what was, and stay.
+    pub fn staying(&self) -> &[StayingPartition] {
+        &self.staying
     }
 }
 

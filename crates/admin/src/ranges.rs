@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use lakepilot_catalog::Partition;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One range of insert time of one view instance, as it is asked of the server: every partition that lies in it with
 /// both ends is retired, one that straddles an end stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetirementRange {
     begin: DateTime<Utc>,
     end: DateTime<Utc>,
@@ -108,7 +108,7 @@ impl Others {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{partition, time};
+    use crate::fake::{partition, time};
     use proptest::prelude::*;
 
     fn partitions(times: &[(i64, i64)]) -> Vec<Partition> {

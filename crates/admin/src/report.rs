@@ -4,51 +4,93 @@ use std::collections::{HashMap, HashSet};
 
 use lakepilot_catalog::Partition;
 use lakepilot_query::{Error, ErrorKind, Result};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::apply::Answer;
 use crate::messages::Messages;
 use crate::planner::{Identity, identity};
-use crate::{InstancePlan, ViewInstance};
+use crate::run::{Answer, RangeAnswer, Told};
+use crate::work::{Start, Work};
+use crate::{Drift, RetirementPlan, ViewInstance};
 
-/// What came of a plan. It goes by two listings, one before the first range was asked and one after the last was
+/// What came of a plan. It goes by two listings, one before the first statement was sent and one after the last was
 /// answered, and not by what the server said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RetirementReport {
     complete: bool,
     #[serde(flatten)]
     counts: OutcomeCounts,
+    plan: String,
+    server: Option<String>,
     unverified: Option<Failure>,
+    unrecorded: Option<Failure>,
     instances: Vec<InstanceReport>,
     partitions: Vec<PartitionOutcome>,
     unplanned: Vec<Partition>,
+    appeared: Vec<Partition>,
 }
 
 impl RetirementReport {
-    pub(crate) fn new(concerned: &[&InstancePlan], answers: Vec<Answer>, evidence: &Evidence) -> Self {
+    pub(crate) fn new(plan: &RetirementPlan, work: &Work<'_>, answers: Vec<Answer>, evidence: &Evidence<'_>) -> Self {
         let seen = Seen::new(evidence);
-        let mut partitions = Vec::new();
-        let mut instances = Vec::with_capacity(concerned.len());
-        for (plan, answer) in concerned.iter().zip(answers) {
-            let outcomes = plan.partitions.iter().map(|partition| PartitionOutcome {
-                partition: partition.clone(),
-                outcome: seen.outcome(partition, &answer),
-            });
-            let first = partitions.len();
-            partitions.extend(outcomes);
-            instances.push(InstanceReport::new(plan.instance.clone(), &partitions[first..], answer));
+        let mut told: Vec<Option<Told>> = vec![None; work.planned.len()];
+        let mut ranges: HashMap<ViewInstance, Vec<RangeAnswer>> = HashMap::new();
+        for answer in answers {
+            for (number, what) in answer.told {
+                if let Some(told) = told.get_mut(number) {
+                    *told = Some(what);
+                }
+            }
+            for range in answer.ranges {
+                ranges.entry(range.instance.clone()).or_default().push(range);
+            }
         }
-        let unplanned = unplanned(concerned, &seen, evidence);
+        // What was not found because a range of this plan has taken it was not taken by somebody else.
+        for (partition, told) in work.planned.iter().zip(&mut told) {
+            let own = ranges.get(&ViewInstance::of(partition));
+            let is_own = own.is_some_and(|own| own.iter().any(|answer| answer.range.takes(partition)));
+            if is_own && matches!(told, Some(Told::NotFound(_))) {
+                *told = Some(Told::Retired);
+            }
+        }
+        let starts = work.starts.iter();
+        let mut outcomes = work
+            .planned
+            .iter()
+            .zip(starts)
+            .zip(told)
+            .map(|((partition, start), told)| PartitionOutcome {
+                partition: (*partition).clone(),
+                outcome: seen.outcome(partition, *start, told.as_ref()),
+                said: told.as_ref().and_then(Told::said),
+                failure: told.and_then(Told::into_failure),
+            });
+        let mut partitions = Vec::with_capacity(work.planned.len());
+        let mut instances = Vec::new();
+        for of in plan
+            .instances()
+            .iter()
+            .filter(|instance| !instance.partitions.is_empty())
+        {
+            let first = partitions.len();
+            partitions.extend(outcomes.by_ref().take(of.partitions.len()));
+            let ranges = ranges.remove(&of.instance).unwrap_or_default();
+            instances.push(InstanceReport::new(of.instance.clone(), &partitions[first..], ranges));
+        }
+        let unplanned = unplanned(work, &instances, &seen, evidence);
         count_unplanned(&mut instances, &unplanned);
         let mut counts = OutcomeCounts::default();
         instances.iter().for_each(|instance| counts.add(&instance.counts));
         Self {
             complete: counts.remaining == 0 && counts.unknown == 0,
             counts,
+            plan: plan.digest().to_owned(),
+            server: plan.server().map(str::to_owned),
             unverified: evidence.after.as_ref().err().map(Failure::of),
+            unrecorded: None,
             instances,
             partitions,
             unplanned,
+            appeared: evidence.drift.appeared.clone(),
         }
     }
 
@@ -62,12 +104,22 @@ impl RetirementReport {
         self.counts
     }
 
+    /// The digest of the plan.
+    pub fn plan_digest(&self) -> &str {
+        &self.plan
+    }
+
     /// Why nothing could be seen afterwards, when the partitions could not be listed again. All of them are unknown then.
     pub fn unverified(&self) -> Option<&Failure> {
         self.unverified.as_ref()
     }
 
-    /// The instances of the plan, in its order.
+    /// Why the history or the journal lacks the end of this run, when it could not be written.
+    pub fn unrecorded(&self) -> Option<&Failure> {
+        self.unrecorded.as_ref()
+    }
+
+    /// The instances of the plan that were to lose partitions, in its order.
     pub fn instances(&self) -> &[InstanceReport] {
         &self.instances
     }
@@ -77,10 +129,15 @@ impl RetirementReport {
         &self.partitions
     }
 
-    /// Partitions of the plan's instances that were not planned and are gone as well. No range that was asked contained
+    /// Partitions of the plan's instances that were not planned and are gone as well. Nothing that was asked contained
     /// one of them when it was asked: somebody else retired or merged them meanwhile.
     pub fn unplanned(&self) -> &[Partition] {
         &self.unplanned
+    }
+
+    /// Partitions of the plan's instances that were written after the plan was made, and were left alone.
+    pub fn appeared(&self) -> &[Partition] {
+        &self.appeared
     }
 
     /// The first failure that the server told, if it told any.
@@ -88,10 +145,23 @@ impl RetirementReport {
         let mut failures = self.instances.iter().flat_map(|instance| &instance.failures);
         failures.next().or(self.unverified.as_ref())
     }
+
+    pub(crate) fn note_unrecorded(&mut self, failure: Failure) {
+        self.unrecorded.get_or_insert(failure);
+    }
+
+    /// The numbers in the plan of the partitions that are still there.
+    pub(crate) fn remaining_numbers(&self) -> Vec<usize> {
+        let numbered = self.partitions.iter().enumerate();
+        numbered
+            .filter(|(_, partition)| matches!(partition.outcome, Outcome::Remaining(_)))
+            .map(|(number, _)| number)
+            .collect()
+    }
 }
 
 /// How many partitions came to which end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeCounts {
     /// Were listed before, and are not any more.
     pub retired: u64,
@@ -99,7 +169,7 @@ pub struct OutcomeCounts {
     pub remaining: u64,
     /// May be either, since the partitions could not be listed again.
     pub unknown: u64,
-    /// Were gone before the first range was asked.
+    /// Were gone before they were asked for.
     pub already_gone: u64,
     /// Were not planned, and are gone as well.
     #[serde(rename = "unplanned_gone")]
@@ -125,15 +195,20 @@ pub struct PartitionOutcome {
     /// What became of it.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// What the server said about it, when that was not just that it is retired.
+    #[serde(rename = "server_said")]
+    pub said: Option<String>,
+    #[serde(skip)]
+    failure: Option<Failure>,
 }
 
 /// What became of a planned partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", content = "reason", rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was listed before, and is not any more.
+    /// It was listed, was asked for by this run or an earlier one of the same journal, and is not listed any more.
     Retired,
-    /// It was gone before the first range was asked, or was written anew, which makes it another.
+    /// It was gone before it was asked for, or was written anew, which makes it another.
     AlreadyGone,
     /// It is still listed.
     Remaining(StillThere),
@@ -170,7 +245,7 @@ pub struct InstanceReport {
 }
 
 impl InstanceReport {
-    fn new(instance: ViewInstance, outcomes: &[PartitionOutcome], answer: Answer) -> Self {
+    fn new(instance: ViewInstance, outcomes: &[PartitionOutcome], ranges: Vec<RangeAnswer>) -> Self {
         let mut counts = OutcomeCounts::default();
         for outcome in outcomes {
             match outcome.outcome {
@@ -180,12 +255,23 @@ impl InstanceReport {
                 Outcome::Unknown => counts.unknown += 1,
             }
         }
+        let mut failures: Vec<Failure> = Vec::new();
+        for outcome in outcomes {
+            if let Some(failure) = &outcome.failure
+                && !failures.contains(failure)
+            {
+                failures.push(failure.clone());
+            }
+        }
+        let found_too_many = ranges.iter().map(|range| range.found_too_many).sum();
+        let mut messages = Messages::default();
+        ranges.into_iter().for_each(|range| messages.append(range.messages));
         Self {
             instance,
             counts,
-            found_too_many: answer.found_too_many,
-            failures: answer.failed.iter().map(|(_, error)| Failure::of(error)).collect(),
-            messages: answer.messages,
+            found_too_many,
+            failures,
+            messages,
         }
     }
 
@@ -199,18 +285,18 @@ impl InstanceReport {
         self.counts
     }
 
-    /// How many partitions more than planned the server said that it found: some had appeared in a range after it was
-    /// last looked at, and were retired with the rest.
+    /// How many partitions more than planned the server said that it found in a range: some had appeared in it after it
+    /// was last looked at, and were retired with the rest. Cannot be where partitions are retired by name.
     pub fn found_too_many(&self) -> u64 {
         self.found_too_many
     }
 
-    /// What failed, one entry a range.
+    /// What failed, each once.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
     }
 
-    /// What the server said.
+    /// What the server said about its ranges.
     pub fn messages(&self) -> &Messages {
         &self.messages
     }
@@ -225,11 +311,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn of(error: &Error) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.to_string(),
-        }
+    pub(crate) fn new(kind: ErrorKind, message: String) -> Self {
+        Self { kind, message }
+    }
+
+    pub(crate) fn of(error: &Error) -> Self {
+        Self::new(error.kind(), error.to_string())
     }
 
     /// The kind, to match on.
@@ -248,25 +335,21 @@ fn as_words<S: Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::
 }
 
 /// The two listings that a report goes by.
-pub(crate) struct Evidence {
-    pub(crate) before: Vec<Partition>,
+pub(crate) struct Evidence<'a> {
+    pub(crate) before: &'a [Partition],
     pub(crate) after: Result<Vec<Partition>>,
+    pub(crate) drift: Drift,
 }
 
 struct Seen<'a> {
-    before: HashSet<Identity<'a>>,
     after: Option<HashSet<Identity<'a>>>,
 }
 
 impl<'a> Seen<'a> {
-    fn new(evidence: &'a Evidence) -> Self {
+    fn new(evidence: &'a Evidence<'_>) -> Self {
+        let after = evidence.after.as_ref().ok();
         Self {
-            before: evidence.before.iter().map(identity).collect(),
-            after: evidence
-                .after
-                .as_ref()
-                .ok()
-                .map(|after| after.iter().map(identity).collect()),
+            after: after.map(|after| after.iter().map(identity).collect()),
         }
     }
 
@@ -276,36 +359,33 @@ impl<'a> Seen<'a> {
             .is_some_and(|after| !after.contains(&identity(partition)))
     }
 
-    fn outcome(&self, partition: &Partition, answer: &Answer) -> Outcome {
-        if !self.before.contains(&identity(partition)) {
-            return Outcome::AlreadyGone;
+    fn outcome(&self, partition: &Partition, start: Start, told: Option<&Told>) -> Outcome {
+        match (start, told) {
+            (Start::Gone, _) => return Outcome::AlreadyGone,
+            (Start::DoneEarlier, _) => return Outcome::Retired,
+            _ if self.after.is_none() => return Outcome::Unknown,
+            (_, Some(Told::NotFound(_))) if self.is_gone(partition) => return Outcome::AlreadyGone,
+            _ if self.is_gone(partition) => return Outcome::Retired,
+            _ => {}
         }
-        if self.after.is_none() {
-            return Outcome::Unknown;
-        }
-        if self.is_gone(partition) {
-            return Outcome::Retired;
-        }
-        Outcome::Remaining(if answer.answered.iter().any(|range| range.takes(partition)) {
-            StillThere::Swallowed
-        } else if answer.failed.iter().any(|(range, _)| range.takes(partition)) {
-            StillThere::Failed
-        } else if answer.ranges.iter().any(|range| range.takes(partition)) {
-            StillThere::NotAsked
-        } else {
-            StillThere::Inseparable
+        Outcome::Remaining(match (start, told) {
+            (Start::AnsweredEarlier, _) | (_, Some(Told::Retired | Told::NotFound(_))) => StillThere::Swallowed,
+            (_, Some(Told::Failed(_))) => StillThere::Failed,
+            (Start::Inseparable, None) => StillThere::Inseparable,
+            (_, None) => StillThere::NotAsked,
         })
     }
 }
 
 /// What the plan's instances lost besides what was planned.
-fn unplanned(concerned: &[&InstancePlan], seen: &Seen<'_>, evidence: &Evidence) -> Vec<Partition> {
-    let planned: HashSet<Identity<'_>> = concerned
-        .iter()
-        .flat_map(|plan| &plan.partitions)
-        .map(identity)
-        .collect();
-    let instances: HashSet<&ViewInstance> = concerned.iter().map(|plan| &plan.instance).collect();
+fn unplanned(
+    work: &Work<'_>,
+    instances: &[InstanceReport],
+    seen: &Seen<'_>,
+    evidence: &Evidence<'_>,
+) -> Vec<Partition> {
+    let planned: HashSet<Identity<'_>> = work.planned.iter().map(|partition| identity(partition)).collect();
+    let instances: HashSet<&ViewInstance> = instances.iter().map(|report| &report.instance).collect();
     let gone = evidence
         .before
         .iter()

@@ -1,9 +1,11 @@
 //! Putting a `WHERE` together.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use lakepilot_query::quote_literal;
+
+use crate::NamePattern;
 
 /// More names than this in one list are left to be filtered on this side.
 const MOST_NAMES: usize = 500;
@@ -36,6 +38,25 @@ impl Conditions {
         let mut quoted: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
         quoted.sort_unstable();
         self.push(format!("{column} IN ({})", quoted.join(", ")));
+    }
+
+    /// The column matches one of the patterns, if there is such a condition, as far as SQL can say it.
+    pub(crate) fn like_one_of(&mut self, column: &str, patterns: Option<&BTreeSet<NamePattern>>) {
+        let Some(patterns) = patterns else { return };
+        if patterns.is_empty() {
+            return self.push("false".to_owned());
+        }
+        if patterns.len() > MOST_NAMES {
+            return;
+        }
+        // One pattern that SQL cannot say lets every name through.
+        let said: Option<Vec<String>> = patterns.iter().map(|pattern| pattern.condition(column)).collect();
+        if let Some(said) = said {
+            self.push(match said.as_slice() {
+                [one] => one.clone(),
+                several => format!("({})", several.join(" OR ")),
+            });
+        }
     }
 }
 

@@ -1,12 +1,9 @@
-//! Partitions, and which of them are meant.
-
-use std::collections::HashSet;
+//! Partitions.
 
 use chrono::{DateTime, Utc};
-use lakepilot_query::{Result, TimeRange, quote_time};
+use lakepilot_query::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::condition::Conditions;
 use crate::reader::ColumnReader;
 
 /// The instance of a view set that holds the rows of all processes.
@@ -56,6 +53,11 @@ impl Partition {
     /// Whether the partition belongs to the instance that holds all processes.
     pub fn is_global(&self) -> bool {
         self.view_instance_id == GLOBAL_INSTANCE
+    }
+
+    /// Whether the partition has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.num_rows == 0
     }
 
     /// Whether the partition lies in the range with both of its ends, as the service understands `begin` and `end` of a
@@ -117,124 +119,5 @@ impl Partition {
             .then_with(|| self.view_instance_id.cmp(&other.view_instance_id))
             .then_with(|| key(self).cmp(&key(other)))
             .then_with(|| self.file_path.cmp(&other.file_path))
-    }
-}
-
-/// Which partitions are meant: all conditions have to hold.
-///
-/// The same filter goes to the server as SQL and answers for a value with [`matches`](Self::matches).
-///
-/// ```
-/// use lakepilot_catalog::PartitionFilter;
-///
-/// let filter = PartitionFilter::all().with_view_sets(["thread_spans"]).non_global();
-/// assert_eq!(
-///     filter.to_sql(),
-///     "SELECT * FROM list_partitions() WHERE view_set_name IN ('thread_spans') AND view_instance_id <> 'global'"
-/// );
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PartitionFilter {
-    view_sets: Option<HashSet<String>>,
-    instances: Option<HashSet<String>>,
-    non_global: bool,
-    within: Option<TimeRange>,
-    overlapping: Option<TimeRange>,
-    older_than: Option<DateTime<Utc>>,
-}
-
-impl PartitionFilter {
-    /// Every partition of the lake.
-    pub fn all() -> Self {
-        Self::default()
-    }
-
-    /// Only those of these view sets, whole names. No names: no partitions.
-    #[must_use]
-    pub fn with_view_sets<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.view_sets = Some(names.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Only those of these view instances: `global`, ids of processes, ids of streams. No ids: no partitions.
-    #[must_use]
-    pub fn with_instances<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
-        self.instances = Some(ids.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Only those of a process or a stream, none of `global`.
-    #[must_use]
-    pub fn non_global(mut self) -> Self {
-        self.non_global = true;
-        self
-    }
-
-    /// Only those whose insert time lies in the range with both ends: what a retirement of the range would take.
-    #[must_use]
-    pub fn within(mut self, range: TimeRange) -> Self {
-        self.within = Some(range);
-        self
-    }
-
-    /// Only those whose insert time has an instant in common with the range, ends included.
-    #[must_use]
-    pub fn overlapping(mut self, range: TimeRange) -> Self {
-        self.overlapping = Some(range);
-        self
-    }
-
-    /// Only those whose insert time ended at the cutoff or before it.
-    #[must_use]
-    pub fn older_than(mut self, cutoff: DateTime<Utc>) -> Self {
-        self.older_than = Some(cutoff);
-        self
-    }
-
-    /// Whether the partition is meant.
-    pub fn matches(&self, partition: &Partition) -> bool {
-        let among =
-            |names: &Option<HashSet<String>>, name: &str| names.as_ref().is_none_or(|names| names.contains(name));
-        among(&self.view_sets, &partition.view_set_name)
-            && among(&self.instances, &partition.view_instance_id)
-            && !(self.non_global && partition.is_global())
-            && self
-                .within
-                .is_none_or(|range| partition.is_within(range.begin(), range.end()))
-            && self.overlapping.is_none_or(|range| {
-                partition.begin_insert_time <= range.end() && partition.end_insert_time >= range.begin()
-            })
-            && self.older_than.is_none_or(|cutoff| partition.end_insert_time <= cutoff)
-    }
-
-    /// The statement that lists the partitions. Every value in it is quoted.
-    ///
-    /// A list of more than 500 names stays out of it (a statement has a size limit too, and the answer is filtered once
-    /// more on this side).
-    pub fn to_sql(&self) -> String {
-        let mut conditions = Conditions::default();
-        conditions.one_of("view_set_name", self.view_sets.as_ref());
-        conditions.one_of("view_instance_id", self.instances.as_ref());
-        if self.non_global {
-            conditions.push(format!("view_instance_id <> '{GLOBAL_INSTANCE}'"));
-        }
-        if let Some(range) = self.within {
-            conditions.push(format!("begin_insert_time >= {}", quote_time(range.begin())));
-            conditions.push(format!("end_insert_time <= {}", quote_time(range.end())));
-        }
-        if let Some(range) = self.overlapping {
-            conditions.push(format!("begin_insert_time <= {}", quote_time(range.end())));
-            conditions.push(format!("end_insert_time >= {}", quote_time(range.begin())));
-        }
-        if let Some(cutoff) = self.older_than {
-            conditions.push(format!("end_insert_time <= {}", quote_time(cutoff)));
-        }
-        format!("SELECT * FROM list_partitions(){conditions}")
-    }
-
-    /// Whether no partition at all can match, so that there is nothing to ask.
-    pub(crate) fn is_never(&self) -> bool {
-        let none = |names: &Option<HashSet<String>>| names.as_ref().is_some_and(HashSet::is_empty);
-        none(&self.view_sets) || none(&self.instances)
     }
 }

@@ -1,6 +1,8 @@
 //! Plans and reports of retirements as a person reads them.
 
-use lakepilot_admin::{Event, RetirementPlan, RetirementReport};
+use std::collections::BTreeMap;
+
+use lakepilot_admin::{Event, RetirementPlan, RetirementReport, StayReason};
 
 use crate::messages::Messages;
 use crate::output::{Heading, printable, table, text};
@@ -10,12 +12,7 @@ pub(crate) fn describe_plan(plan: &RetirementPlan, width: Option<usize>) -> Stri
     let totals = plan.totals();
     if totals.partitions == 0 {
         let mut told = "nothing to retire\n".to_owned();
-        if totals.straddling > 0 {
-            told.push_str(&format!(
-                "{} on the edge of the range and stay\n",
-                verb(totals.straddling, "lies", "lie")
-            ));
-        }
+        told.push_str(&staying(plan));
         return text::wrap(&told, width);
     }
     let headings = [
@@ -35,10 +32,10 @@ pub(crate) fn describe_plan(plan: &RetirementPlan, width: Option<usize>) -> Stri
                 instance.instance().view_set_name.clone(),
                 instance.instance().view_instance_id.clone(),
                 text::count(instance.partitions().len() as u64),
-                text::count(instance.rows()),
-                text::bytes(instance.file_size_bytes() as f64),
-                text::count((instance.straddling().len() + instance.inseparable().len()) as u64),
-                text::range(instance.insert_range()),
+                text::count(instance.summary().rows),
+                text::bytes(instance.summary().file_size_bytes as f64),
+                text::count(instance.staying().len() as u64),
+                text::range(instance.summary().insert_range),
             ]
         })
         .collect();
@@ -50,20 +47,21 @@ pub(crate) fn describe_plan(plan: &RetirementPlan, width: Option<usize>) -> Stri
         text::counted(totals.rows, "row"),
         text::bytes(totals.file_size_bytes as f64),
     ));
-    if totals.straddling > 0 {
-        told.push_str(&format!(
-            "; {} on the edge and stay",
-            verb(totals.straddling, "lies", "lie")
-        ));
-    }
-    if totals.inseparable > 0 {
-        told.push_str(&format!(
-            "; {} among others that are to stay, and cannot be retired alone",
-            verb(totals.inseparable, "lies", "lie")
-        ));
-    }
     told.push('\n');
+    told.push_str(&staying(plan));
     text::wrap(&told, width)
+}
+
+/// How many partitions stay for which reason, a reason a line.
+fn staying(plan: &RetirementPlan) -> String {
+    let mut reasons: BTreeMap<StayReason, u64> = BTreeMap::new();
+    for stays in plan.instances().iter().flat_map(|instance| instance.staying()) {
+        *reasons.entry(stays.reason).or_default() += 1;
+    }
+    let lines = reasons
+        .into_iter()
+        .map(|(reason, count)| format!("{}: {}\n", verb(count, "stays", "stay"), reason.as_str()));
+    lines.collect()
 }
 
 fn verb(count: u64, one: &str, many: &str) -> String {
@@ -136,13 +134,10 @@ pub(crate) fn describe_report(report: &RetirementReport, width: Option<usize>) -
 pub(crate) fn observer(messages: Messages) -> impl Fn(&Event) + Send + Sync {
     move |event: &Event| match event {
         Event::Message { instance, message } => {
-            tracing::info!(%instance, message = %printable(&message.message), "the server says");
+            let instance = instance.as_ref().map(ToString::to_string);
+            tracing::info!(instance, message = %printable(&message.message), "the server says");
         }
-        Event::InstanceDone {
-            instance,
-            error: Some(error),
-            ..
-        } => messages.warn(format!("{instance}: {}", printable(error))),
+        Event::Answered { error: Some(error), .. } => messages.warn(printable(error)),
         Event::Verifying => messages.tell("listing again to see what is gone"),
         _ => {}
     }

@@ -6,7 +6,7 @@ use lakepilot_admin::{Event, Materialisation, Silent};
 use lakepilot_catalog::Partition;
 use lakepilot_query::{ErrorKind, TimeRange};
 
-use crate::fake_lake::{FakeLake, partition, time};
+use crate::lake::{FakeLake, partition, time};
 
 const HOUR: i64 = 3_600_000_000;
 

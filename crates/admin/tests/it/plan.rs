@@ -1,36 +1,33 @@
 //! What a plan takes, and what it leaves.
 
-use lakepilot_admin::{InstancePlan, RetirementPlan, Selection, ViewInstance};
-use lakepilot_query::TimeRange;
+use lakepilot_admin::{InstancePlan, Request, RetirementPlan, Selection, ViewInstance};
+use lakepilot_query::{FixedClock, TimeRange};
 
-use crate::fake_lake::{FakeLake, partition, time};
+use crate::lake::{FakeLake, by_range_only, partition, retirements, time};
 
-/// `view set/instance begin..end, ...` for each instance, and what straddles.
+const DAY: i64 = 86_400_000_000;
+
+/// `view set/instance what is asked for ...` for each instance, and what stays.
 fn summary(plan: &RetirementPlan) -> Vec<String> {
     let micros = |time: chrono::DateTime<chrono::Utc>| time.timestamp_micros();
     let line = |instance: &InstancePlan| {
-        let ranges = instance
-            .ranges()
-            .iter()
-            .map(|r| format!(" {}..{}", micros(r.begin()), micros(r.end())));
-        let straddling = instance.straddling().iter().map(|p| {
-            format!(
-                " ({}..{} stays)",
-                micros(p.begin_insert_time),
-                micros(p.end_insert_time)
-            )
+        let requests = instance.requests().iter().map(|request| match request {
+            Request::Range { range, .. } => format!(" {}..{}", micros(range.begin()), micros(range.end())),
+            Request::File { partitions } => format!(" {partitions} by file"),
+            Request::Metadata { partitions } => format!(" {partitions} by metadata"),
         });
-        format!(
-            "{}{}",
-            instance.instance(),
-            ranges.chain(straddling).collect::<String>()
-        )
+        let staying = instance.staying().iter().map(|stays| {
+            let p = &stays.partition;
+            let (begin, end) = (micros(p.begin_insert_time), micros(p.end_insert_time));
+            format!(" ({begin}..{end} {:?})", stays.reason)
+        });
+        format!("{}{}", instance.instance(), requests.chain(staying).collect::<String>())
     };
     plan.instances().iter().map(line).collect()
 }
 
 fn lake() -> FakeLake {
-    let lake = FakeLake::new(vec![
+    let lake = by_range_only(vec![
         partition("log_entries", "global", 0, 100),
         partition("log_entries", "p1", 0, 10),
         partition("log_entries", "p1", 20, 30),
@@ -65,7 +62,7 @@ async fn everything_but_global() {
     assert_eq!((totals.instances, totals.partitions), (6, 7));
     assert_eq!((totals.rows, totals.file_size_bytes), (70, 700));
     assert!(!plan.takes_global() && !plan.is_empty());
-    assert_eq!(lake.retirements(), Vec::<Vec<String>>::new(), "a plan asks for nothing");
+    assert_eq!(retirements(&lake), Vec::<Vec<String>>::new(), "a plan asks for nothing");
 }
 
 #[tokio::test]
@@ -89,16 +86,16 @@ async fn older_than_is_everything_older() {
         summary(&plan),
         [
             "async_events/p1 5..5",
-            "log_entries/p1 0..10 (20..30 stays)",
+            "log_entries/p1 0..10 (20..30 Straddling)",
             "thread_spans/s1 0..10",
-            "thread_spans/s2 (10..40 stays)",
+            "thread_spans/s2 (10..40 Straddling)",
         ]
     );
-    assert_eq!((plan.totals().instances, plan.totals().straddling), (3, 2));
+    assert_eq!((plan.totals().instances, plan.totals().staying), (3, 2));
     let instance = &plan.instances()[1];
-    assert_eq!(instance.insert_range(), Some((time(0), time(10))));
-    assert_eq!(instance.event_range(), Some((time(0), time(10))));
-    assert_eq!(plan.instances()[3].insert_range(), None);
+    assert_eq!(instance.summary().insert_range, Some((time(0), time(10))));
+    assert_eq!(instance.summary().event_range, Some((time(0), time(10))));
+    assert_eq!(plan.instances()[3].summary().insert_range, None);
 }
 
 #[tokio::test]
@@ -123,7 +120,7 @@ async fn a_range_of_an_instance() {
         .plan_range(&ViewInstance::new("log_entries", "p1"), range)
         .await
         .unwrap();
-    assert_eq!(summary(&plan), ["log_entries/p1 0..10 (20..30 stays)"]);
+    assert_eq!(summary(&plan), ["log_entries/p1 0..10 (20..30 Straddling)"]);
     let plan = admin
         .plan_range(&ViewInstance::new("log_entries", "nobody"), range)
         .await
@@ -167,7 +164,7 @@ async fn view_sets_by_whole_names() {
 async fn a_range_is_no_wider_than_what_goes() {
     let mut old_schema = partition("log_entries", "p", 12, 14);
     old_schema.file_schema_hash = vec![3];
-    let lake = FakeLake::new(vec![
+    let lake = by_range_only(vec![
         partition("log_entries", "p", 0, 10),
         partition("log_entries", "p", 10, 20),
         old_schema,
@@ -175,7 +172,10 @@ async fn a_range_is_no_wider_than_what_goes() {
     let instance = ViewInstance::new("log_entries", "p");
     let range = TimeRange::new(time(0), time(13)).unwrap();
     let plan = lake.admin().plan_range(&instance, range).await.unwrap();
-    assert_eq!(summary(&plan), ["log_entries/p 0..10 (10..20 stays) (12..14 stays)"]);
+    assert_eq!(
+        summary(&plan),
+        ["log_entries/p 0..10 (10..20 Straddling) (12..14 Straddling)"]
+    );
 }
 
 #[tokio::test]
@@ -183,6 +183,10 @@ async fn a_plan_as_json() {
     let selection = Selection::of_process("p1")
         .older_than(time(25))
         .in_view_sets(["log_entries"]);
-    let plan = lake().admin().plan(selection).await.unwrap();
+    let admin = lake()
+        .admin()
+        .with_server("grpc://lake")
+        .with_clock(FixedClock(time(DAY + 40)));
+    let plan = admin.plan(selection).await.unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap());
 }

@@ -1,11 +1,11 @@
 //! Nothing outside a plan is ever retired, whatever the lake and the names in it.
 
-use lakepilot_admin::{ApplyOptions, Selection, Silent};
+use lakepilot_admin::{ApplyOptions, ByMetadata, Capabilities, OnDrift, Selection, Silent};
 use lakepilot_catalog::Partition;
 use lakepilot_query::TimeRange;
 use proptest::prelude::*;
 
-use crate::fake_lake::{FakeLake, partition, time};
+use crate::lake::{FakeLake, by_range_only, empty, partition, retirements, time};
 
 const CORPUS: &[&str] = &[
     "it's",
@@ -27,12 +27,27 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn names_reach_the_server_as_themselves() {
+    check_names(false);
+    check_names(true);
+}
+
+/// With and without files, by name and by range.
+fn check_names(by_range: bool) {
     let mut partitions: Vec<Partition> = CORPUS
         .iter()
-        .flat_map(|view_set| CORPUS.iter().map(|instance| partition(view_set, instance, 1, 2)))
+        .flat_map(|view_set| {
+            CORPUS.iter().enumerate().map(|(at, instance)| match at % 2 {
+                0 => partition(view_set, instance, 1, 2),
+                _ => empty(view_set, instance, 1, 2),
+            })
+        })
         .collect();
     partitions.push(partition("log_entries", "global", 1, 2));
-    let lake = FakeLake::new(partitions);
+    let lake = if by_range {
+        by_range_only(partitions)
+    } else {
+        FakeLake::new(partitions)
+    };
     let admin = lake.admin();
     let process = "'); DROP TABLE log_entries; --";
     lake.state().streams = vec![("%".to_owned(), process.to_owned()), ("_".to_owned(), "_".to_owned())];
@@ -41,13 +56,13 @@ fn names_reach_the_server_as_themselves() {
     assert_eq!(plan.totals().instances, 2 * CORPUS.len() as u64);
     let report = block_on(admin.apply(&plan, &ApplyOptions::default(), &Silent)).unwrap();
     assert!(report.is_complete());
-    let asked = lake.retirements();
+    let asked = retirements(&lake);
     for view_set in CORPUS {
         for instance in [process, "%"] {
-            assert!(
-                asked.iter().any(|call| call[..2] == [*view_set, instance]),
-                "{view_set:?} {instance:?}"
-            );
+            let by_name =
+                |partition: &Partition| partition.view_set_name == *view_set && partition.view_instance_id == instance;
+            assert!(lake.state().retired.iter().any(by_name), "{view_set:?} {instance:?}");
+            assert_eq!(by_range, asked.iter().any(|call| call[..2] == [*view_set, instance]));
         }
     }
     assert_eq!(lake.partitions().len(), CORPUS.len() * (CORPUS.len() - 2) + 1);
@@ -107,6 +122,19 @@ prop_compose! {
     }
 }
 
+fn any_offer() -> impl Strategy<Value = Capabilities> {
+    let by_metadata = prop_oneof![
+        Just(ByMetadata::No),
+        Just(ByMetadata::WithoutSchema),
+        Just(ByMetadata::WithSchema)
+    ];
+    (any::<bool>(), by_metadata).prop_map(|(by_file, by_metadata)| Capabilities {
+        by_file,
+        by_metadata,
+        by_range: true,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -118,9 +146,12 @@ proptest! {
         goes in proptest::collection::vec(any::<prop::sample::Index>(), 0..4),
         selection in any_selection(),
         swallow: bool,
+        offers in any_offer(),
         concurrency in 0_usize..5,
+        statement_size in 0_usize..7,
     ) {
         let lake = FakeLake::new(at_first.clone());
+        lake.state().offers = Some(offers);
         lake.state().streams = vec![("s1".to_owned(), "p1".to_owned())];
         let admin = lake.admin();
         let plan = block_on(admin.plan(selection.clone())).unwrap();
@@ -142,13 +173,16 @@ proptest! {
             state.partitions.extend(new);
         }
         let before = lake.partitions();
-        let options = ApplyOptions::default().with_concurrency(concurrency);
+        let options = ApplyOptions::default()
+            .with_concurrency(concurrency)
+            .with_statement_size(statement_size)
+            .with_on_drift(OnDrift::LeaveOut);
         let report = block_on(admin.apply(&plan, &options, &Silent)).unwrap();
         let after = lake.partitions();
         for partition in &before {
             prop_assert!(
                 after.contains(partition) || planned.contains(&partition),
-                "{:?} was not planned, and is gone; asked: {:?}", partition, lake.retirements()
+                "{:?} was not planned, and is gone; asked: {:?}", partition, retirements(&lake)
             );
         }
         // The report says what the lake shows.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use chrono::Utc;
-use lakepilot_admin::{ApplyOptions, PartitionAdmin, RetirementPlan};
+use lakepilot_admin::{ApplyOptions, Guards, PartitionAdmin, RetirementPlan};
 use lakepilot_analysis::{Config, analyze_schema, validate};
 use lakepilot_catalog::{Catalog, PartitionFilter};
 use lakepilot_execution::{BatchSize, BatchedExecutor, CallbackSink, ExecutionOptions, PartitionEstimator};
@@ -176,7 +176,7 @@ async fn retire_instances(client: &Arc<dyn QueryService>, say: &Narrator, messag
         "5  Retirement of all non-global partitions",
         "First the plan, then its application, then the listing: only the listing is believed.",
     )?;
-    let admin = PartitionAdmin::new(Arc::clone(client));
+    let admin = PartitionAdmin::new(Arc::clone(client)).with_guards(Guards::none());
     let plan = admin.plan_non_global().await?;
     apply(&admin, &plan, say, messages).await?;
     let left = Catalog::new(Arc::clone(client))
@@ -218,7 +218,7 @@ async fn retire_process(
         );
         client.collect(&Query::new(sql)?.with_time_range(range)).await?;
     }
-    let admin = PartitionAdmin::new(Arc::clone(client));
+    let admin = PartitionAdmin::new(Arc::clone(client)).with_guards(Guards::none());
     let plan = admin.plan_process(process, None).await?;
     apply(&admin, &plan, say, messages).await
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lakepilot_admin::PartitionAdmin;
+use lakepilot_admin::{Guards, PartitionAdmin};
 use lakepilot_catalog::{Catalog, ColumnReader, ColumnValue, Partition, PartitionFilter, StreamFilter};
 use lakepilot_query::{Query, QueryResult, QueryService, QueryServiceExt, Result, TimeRange, quote_literal};
 
@@ -58,8 +58,9 @@ impl Context {
         &self.catalog
     }
 
+    /// Without guards: the lake was filled a moment ago.
     pub(super) fn admin(&self) -> PartitionAdmin {
-        PartitionAdmin::new(self.service())
+        PartitionAdmin::new(self.service()).with_guards(Guards::none())
     }
 
     /// Runs a query with what goes beside it, and keeps all of the result.

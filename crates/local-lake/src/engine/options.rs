@@ -6,8 +6,9 @@ use std::num::NonZeroUsize;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// `retire_partitions` tells that it retires every matching partition, leaves every second one in place, and ends its
-    /// stream well: what a client of the real service sees when the retirement fails there.
+    /// Every function that retires tells that it retires every partition that was asked for, leaves every second one in
+    /// place, and ends its stream well: what a client of the real service sees of `retire_partitions` when the retirement
+    /// fails there.
     SwallowRetirement,
 }
 

@@ -46,6 +46,6 @@ pub(crate) fn register(context: &SessionContext, lake: &Lake, options: &ServiceO
     for kind in [Materialization::Missing, Materialization::All] {
         context.register_udtf(kind.function(), Arc::new(Materialize::new(lake.clone(), kind)));
     }
-    context.register_udf(retire_partition_by_metadata(lake.clone()));
-    context.register_udf(retire_partition_by_file(lake.clone()));
+    context.register_udf(retire_partition_by_metadata(lake.clone(), options.fault));
+    context.register_udf(retire_partition_by_file(lake.clone(), options.fault));
 }

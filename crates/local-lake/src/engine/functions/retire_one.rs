@@ -18,11 +18,12 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 use lakepilot_query::{Error, ErrorKind};
 
 use crate::engine::failure::blocking;
+use crate::engine::options::Fault;
 use crate::store::{Changes, Lake, PartitionRecord};
 use crate::views::timestamp;
 
 /// `retire_partition_by_metadata(view_set, instance, begin, end, file_schema_hash)`, the form of 0.33.
-pub(crate) fn retire_partition_by_metadata(lake: Lake) -> ScalarUDF {
+pub(crate) fn retire_partition_by_metadata(lake: Lake, fault: Option<Fault>) -> ScalarUDF {
     let arguments = vec![
         DataType::Utf8,
         DataType::Utf8,
@@ -30,17 +31,18 @@ pub(crate) fn retire_partition_by_metadata(lake: Lake) -> ScalarUDF {
         timestamp(),
         DataType::Binary,
     ];
-    udf(lake, By::Metadata, arguments)
+    udf(lake, fault, By::Metadata, arguments)
 }
 
 /// `retire_partition_by_file(file_path)`.
-pub(crate) fn retire_partition_by_file(lake: Lake) -> ScalarUDF {
-    udf(lake, By::File, vec![DataType::Utf8])
+pub(crate) fn retire_partition_by_file(lake: Lake, fault: Option<Fault>) -> ScalarUDF {
+    udf(lake, fault, By::File, vec![DataType::Utf8])
 }
 
-fn udf(lake: Lake, by: By, arguments: Vec<DataType>) -> ScalarUDF {
+fn udf(lake: Lake, fault: Option<Fault>, by: By, arguments: Vec<DataType>) -> ScalarUDF {
     let function = RetireOne {
         lake,
+        fault,
         by,
         signature: Signature::exact(arguments, Volatility::Volatile),
     };
@@ -72,6 +74,7 @@ impl By {
 
 struct RetireOne {
     lake: Lake,
+    fault: Option<Fault>,
     by: By,
     signature: Signature,
 }
@@ -120,8 +123,8 @@ impl ScalarUDFImpl for RetireOne {
 impl AsyncScalarUDFImpl for RetireOne {
     async fn invoke_async_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let targets = self.targets(&args)?;
-        let lake = self.lake.clone();
-        let answers = blocking(move || retire_all(&lake, targets)).await?;
+        let (lake, fault) = (self.lake.clone(), self.fault);
+        let answers = blocking(move || retire_all(&lake, fault, targets)).await?;
         // With constants for arguments there is one row and no column beside the answer, so there is room for the row
         // that the real service adds. It fails where there is not.
         let constant = args
@@ -233,10 +236,12 @@ impl Target {
     }
 
     /// Retires the partition, or says why it cannot be.
-    fn retire(&self, changes: &mut Changes<'_>) -> lakepilot_query::Result<Result<(), String>> {
+    /// One that is `spared` is found, and stays.
+    fn retire(&self, changes: &mut Changes<'_>, spared: bool) -> lakepilot_query::Result<Result<(), String>> {
         let found = self.find(changes)?;
         match found.as_slice() {
             [] => Ok(Err(format!("Partition not found: {self}"))),
+            [_] if spared => Ok(Ok(())),
             [partition] => changes.retire(partition).map(Ok),
             several => {
                 let files: Vec<&str> = several
@@ -290,13 +295,14 @@ impl Answers {
 }
 
 /// Retires the targets in one transaction, all or none.
-fn retire_all(lake: &Lake, targets: Vec<Option<Target>>) -> lakepilot_query::Result<Answers> {
+fn retire_all(lake: &Lake, fault: Option<Fault>, targets: Vec<Option<Target>>) -> lakepilot_query::Result<Answers> {
     let mut answers = Answers { rows: Vec::new() };
     let outcome = lake.transaction(|changes| {
-        for target in &targets {
+        for (at, target) in targets.iter().enumerate() {
+            let spared = fault == Some(Fault::SwallowRetirement) && at % 2 == 1;
             answers.rows.push(match target {
                 None => Err("all arguments must be non-null".to_owned()),
-                Some(target) => target.retire(changes)?.map(|()| target.to_string()),
+                Some(target) => target.retire(changes, spared)?.map(|()| target.to_string()),
             });
         }
         if answers.failed() {
