@@ -2,11 +2,19 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use lakepilot_query::{Error, ErrorKind, Result};
+use lakepilot_query::Result;
 
 use crate::args::ColorChoice;
 use crate::output::text;
 use crate::terminal;
+
+/// What a person is asked before something happens that cannot be undone.
+pub(crate) struct Question<'a> {
+    /// What will happen.
+    pub(crate) what: &'a str,
+    /// What has to be typed for it.
+    pub(crate) word: &'a str,
+}
 
 /// Tells things on standard error, or keeps quiet.
 #[derive(Clone, Copy, Debug)]
@@ -55,23 +63,25 @@ impl Messages {
         self.labelled("error", "31", text.as_ref());
     }
 
-    /// Shows a plan and asks for a yes on the terminal, with `--quiet` too.
+    /// Shows a plan and asks on the terminal, with `--quiet` too. Only the word that was asked for counts: who has to type
+    /// it has read the question.
     ///
-    /// # Errors
-    /// `InvalidInput` when there is nobody to ask: standard input is not a terminal.
-    pub(crate) fn confirm(&self, plan: &str, question: &str) -> Result<bool> {
+    /// Where standard input is no terminal there is nobody to ask, and that is a no.
+    pub(crate) fn confirm(&self, plan: &str, question: &Question<'_>) -> Result<bool> {
         self.line(plan);
         if !io::stdin().is_terminal() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "there is nobody to ask (standard input is not a terminal): add --yes to go on, or --dry-run to see the plan",
-            ));
+            self.error("there is nobody to ask (standard input is not a terminal): add --yes to go on");
+            return Ok(false);
         }
+        let asked = text::wrap(
+            &format!("{}; type {} to go on:", question.what, question.word),
+            terminal::stderr_width(),
+        );
         let mut stderr = io::stderr().lock();
-        write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
+        write!(stderr, "{asked} ").and_then(|()| stderr.flush())?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
-        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        Ok(answer.trim() == question.word)
     }
 
     fn labelled(&self, label: &str, color: &str, text: &str) {

@@ -4,14 +4,25 @@ use std::io::IsTerminal;
 
 use crate::args::ColorChoice;
 
-/// The width of the terminal on standard output in columns; `None` when it is a file or a pipe.
+/// The width of the terminal on standard output in columns; of a file or a pipe, what `COLUMNS` says, or `None`.
 pub(crate) fn stdout_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+    width(terminal_size::terminal_size_of(std::io::stdout()))
 }
 
-/// The width of the terminal on standard error in columns; `None` when it is a file or a pipe.
+/// The width of the terminal on standard error in columns; of a file or a pipe, what `COLUMNS` says, or `None`.
 pub(crate) fn stderr_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
+    width(terminal_size::terminal_size_of(std::io::stderr()))
+}
+
+fn width(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
+    match size {
+        Some((width, _)) => Some(usize::from(width.0)),
+        None => std::env::var("COLUMNS")
+            .ok()?
+            .parse()
+            .ok()
+            .filter(|columns| *columns > 0),
+    }
 }
 
 /// Whether text on a stream is to be coloured: as told, or on a terminal unless `NO_COLOR` is set or `TERM` is `dumb`.
@@ -23,6 +34,39 @@ pub(crate) fn colored(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
             stream.is_terminal()
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
                 && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// Whether characters beyond ASCII can be drawn: not where the locale says that it has another encoding than UTF-8, or
+/// none.
+pub(crate) fn unicode() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty());
+    locale.is_none_or(|locale| is_utf8(&locale))
+}
+
+fn is_utf8(locale: &str) -> bool {
+    let locale = locale.to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locales_name_their_encoding() {
+        for (locale, expected) in [
+            ("en_GB.UTF-8", true),
+            ("C.utf8", true),
+            ("C", false),
+            ("POSIX", false),
+            ("de_DE.ISO-8859-1", false),
+        ] {
+            assert_eq!(is_utf8(locale), expected, "{locale}");
         }
     }
 }

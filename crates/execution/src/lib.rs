@@ -69,7 +69,6 @@
 mod estimate;
 mod executor;
 mod faults;
-mod memory;
 mod metering;
 mod options;
 mod parts;

@@ -17,6 +17,7 @@ const LIBRARIES: &[&str] = &[
     "lakepilot-analysis",
     "lakepilot-execution",
     "lakepilot-admin",
+    "lakepilot-partition-map",
     "lakepilot-local-lake",
 ];
 
@@ -44,6 +45,10 @@ const LAYERS: &[Layer] = &[
     Layer {
         package: "lakepilot-admin",
         uses: &["lakepilot-query", "lakepilot-catalog"],
+    },
+    Layer {
+        package: "lakepilot-partition-map",
+        uses: &["lakepilot-catalog"],
     },
     Layer {
         package: "lakepilot-local-lake",

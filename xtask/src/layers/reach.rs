@@ -52,6 +52,11 @@ const CLOSED: &[Closed] = &[
         to: ABOVE_THE_TRANSPORT,
     },
     Closed {
+        package: "lakepilot-partition-map",
+        options: &[],
+        to: ABOVE_THE_TRANSPORT,
+    },
+    Closed {
         package: "lakepilot-flight-client",
         options: &[],
         to: &["datafusion", "parquet", "rusqlite"],

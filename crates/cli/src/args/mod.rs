@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod check;
@@ -22,7 +22,10 @@ pub(crate) use check::{
 pub(crate) use lake::{DemoArgs, FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
 pub(crate) use limits::{LimitArgs, byte_size};
 pub(crate) use listing::{ListingArgs, ProcessesArgs, StreamsArgs};
-pub(crate) use partitions::{ConfirmArgs, ListArgs, MaterializeArgs, PartitionsCommand, RetireInstancesArgs};
+pub(crate) use partitions::{
+    ConfirmArgs, ListArgs, MapArgs, MapColor, MapTime, MaterializeArgs, PartitionsCommand, RetireInstancesArgs,
+    SelectionArgs,
+};
 pub(crate) use run::{EstimateSource, QueryArgs, RunArgs};
 
 /// Query and look after a telemetry lake behind Arrow Flight SQL.
@@ -75,10 +78,6 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) end: Option<String>,
 
-    /// Neither keep nor use the lengths of text that queries teach, which make estimates better
-    #[arg(long, global = true, env = "LAKEPILOT_NO_LEARN", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub(crate) no_learn: bool,
-
     /// Print data and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -107,7 +106,7 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Check queries before they run
     Check(CheckArgs),
-    /// List the rules that check has, or tell some in full
+    /// Tell the rules that check has
     Rules(RulesArgs),
     /// Estimate the result of a query without running it
     Estimate(EstimateArgs),

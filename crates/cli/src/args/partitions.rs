@@ -1,6 +1,8 @@
 //! The arguments of `partitions`.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::ListingArgs;
 use crate::output::ReportFormat;
@@ -9,6 +11,8 @@ use crate::output::ReportFormat;
 pub(crate) enum PartitionsCommand {
     /// List partitions; --begin and --end select by insert time
     List(ListArgs),
+    /// Draw partitions along time: gaps, overlaps, what is large; as lines, an SVG picture or a page
+    Map(MapArgs),
     /// Retire the partitions of one view instance that lie within --begin and --end (insert time)
     Retire(RetireArgs),
     /// Retire the partitions of all non-global view instances, or those within --begin and --end (insert time)
@@ -21,8 +25,10 @@ pub(crate) enum PartitionsCommand {
     Regenerate(MaterializeArgs),
 }
 
+/// Which partitions are meant. All that is given has to hold; --begin and --end belong to it.
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
+#[command(next_help_heading = "Selection")]
+pub(crate) struct SelectionArgs {
     /// View set
     #[arg(long, value_name = "NAME")]
     pub(crate) view_set: Option<String>,
@@ -34,9 +40,68 @@ pub(crate) struct ListArgs {
     /// Non-global view instances only
     #[arg(long, conflicts_with = "instance")]
     pub(crate) non_global: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
 
     #[command(flatten)]
     pub(crate) listing: ListingArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MapArgs {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+
+    /// What the colour, or the height in a terminal, stands for
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        default_value = "rows",
+        help_heading = "Picture"
+    )]
+    pub(crate) color_by: MapColor,
+
+    /// Which time goes across
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TIME",
+        default_value = "insert",
+        help_heading = "Picture"
+    )]
+    pub(crate) across: MapTime,
+
+    /// Most instances to draw apart; the others share a line for each view set [default: 40 in a terminal, 2000 in a
+    /// file]
+    #[arg(long, value_name = "N", help_heading = "Picture")]
+    pub(crate) most_instances: Option<usize>,
+
+    /// File to draw into: .svg for a picture, .html for a page to explore; without it, lines in the terminal
+    #[arg(short, long, value_name = "FILE", help_heading = "Picture")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MapColor {
+    /// How many rows a partition has
+    Rows,
+    /// How large its file is
+    Bytes,
+    /// How long ago it was written
+    Age,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MapTime {
+    /// When the rows reached the lake
+    Insert,
+    /// When what they tell of happened
+    Event,
 }
 
 /// How a command that deletes is confirmed.

@@ -25,7 +25,8 @@ use crate::exit::Outcome;
 use crate::messages::Messages;
 use crate::output::{self, text};
 use crate::progress::RunProgress;
-use crate::{retirement, terminal};
+use crate::retirement::{self, AdminProgress};
+use crate::terminal;
 
 const GOOD: &str = "SELECT time, level, target, msg FROM log_entries WHERE level <= 3 ORDER BY time DESC LIMIT 100";
 const BAD: &str = "SELECT time, process_id, level, target, mesage, properties\nFROM log_entries\nORDER BY time DESC";
@@ -226,7 +227,7 @@ async fn retire_process(
 async fn apply(admin: &PartitionAdmin, plan: &RetirementPlan, say: &Narrator, messages: Messages) -> Result<()> {
     let width = terminal::stdout_width();
     say.line(retirement::describe_plan(plan, width))?;
-    let observer = retirement::observer(messages);
+    let observer = AdminProgress::new(messages);
     let report = admin.apply(plan, &ApplyOptions::default(), &observer).await?;
     say.line(retirement::describe_report(&report, width))?;
     if report.is_complete() {

@@ -1,6 +1,6 @@
 //! Where rows go: a table on the terminal, or a format into a file or standard output.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
@@ -46,7 +46,7 @@ pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
         Some(path) => Ok(Box::new(FileSink::create(path, format)?)),
         None => {
             let binary = matches!(options.format, DataFormat::Parquet | DataFormat::Arrow);
-            if binary && terminal::stdout_width().is_some() {
+            if binary && io::stdout().is_terminal() {
                 return Err(Error::new(
                     ErrorKind::InvalidInput,
                     "a binary format is not for a terminal: add -o FILE, or send standard output to a file or a pipe",

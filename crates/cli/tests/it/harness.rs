@@ -48,10 +48,9 @@ impl From<Output> for Ran {
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lakepilot"));
     command.stdin(Stdio::null());
-    // The cache of whoever runs the tests is theirs.
-    command.env("LAKEPILOT_NO_LEARN", "1");
     for variable in [
         "MICROMEGAS_ANALYTICS_URI",
+        "COLUMNS",
         "LAKEPILOT_LOG",
         "RUST_BACKTRACE",
         "RUST_LOG",
@@ -163,6 +162,18 @@ impl Server {
     /// Runs the program against the server.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         command()
+            .args(["--url", &self.url])
+            .args(arguments)
+            .output()
+            .unwrap()
+            .into()
+    }
+
+    /// Runs the program against the server as in a terminal of so many columns.
+    pub(crate) fn run_wide(&self, columns: usize, arguments: &[&str]) -> Ran {
+        command()
+            .env("COLUMNS", columns.to_string())
+            .env("LC_ALL", "C.UTF-8")
             .args(["--url", &self.url])
             .args(arguments)
             .output()

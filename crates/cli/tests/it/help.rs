@@ -12,6 +12,7 @@ const COMMANDS: &[&[&str]] = &[
     &["run"],
     &["partitions"],
     &["partitions", "list"],
+    &["partitions", "map"],
     &["partitions", "retire"],
     &["partitions", "retire-instances"],
     &["partitions", "retire-process"],

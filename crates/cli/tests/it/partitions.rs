@@ -23,7 +23,7 @@ fn all_instances_are_retired_after_a_yes() {
     assert_eq!(listed(&server, &["--non-global"]), before);
 
     let refused = server.run(&["partitions", "retire-instances"]);
-    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert_eq!(refused.code, 14, "{}", refused.stderr);
     assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
     assert_eq!(listed(&server, &["--non-global"]), before);
 

@@ -124,7 +124,7 @@ fn plans_of_materialisations_can_be_read_by_scripts() {
     let mut arguments = range.to_vec();
     arguments.extend(["partitions", "regenerate", "log_entries"]);
     let asked = run(&arguments);
-    assert_eq!(asked.code, 2, "{}", asked.stderr);
+    assert_eq!(asked.code, 14, "{}", asked.stderr);
     assert!(asked.stderr.contains("write anew log_entries"), "{}", asked.stderr);
     assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
 }

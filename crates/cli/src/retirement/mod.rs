@@ -1,10 +1,13 @@
 //! Plans and reports of retirements as a person reads them.
 
+mod progress;
+
 use std::collections::BTreeMap;
 
-use lakepilot_admin::{Event, RetirementPlan, RetirementReport, StayReason};
+use lakepilot_admin::{RetirementPlan, RetirementReport, StayReason};
 
-use crate::messages::Messages;
+pub(crate) use progress::AdminProgress;
+
 use crate::output::{Heading, printable, table, text};
 
 /// What would be retired, an instance a line, and the sums.
@@ -128,17 +131,4 @@ pub(crate) fn describe_report(report: &RetirementReport, width: Option<usize>) -
         told.push_str("not everything is gone: run the command again, and see the server's log for what failed\n");
     }
     text::wrap(&told, width)
-}
-
-/// Tells what happens while a plan is applied.
-pub(crate) fn observer(messages: Messages) -> impl Fn(&Event) + Send + Sync {
-    move |event: &Event| match event {
-        Event::Message { instance, message } => {
-            let instance = instance.as_ref().map(ToString::to_string);
-            tracing::info!(instance, message = %printable(&message.message), "the server says");
-        }
-        Event::Answered { error: Some(error), .. } => messages.warn(printable(error)),
-        Event::Verifying => messages.tell("listing again to see what is gone"),
-        _ => {}
-    }
 }

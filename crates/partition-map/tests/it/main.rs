@@ -1,0 +1,3 @@
+//! Maps in what shows them: a browser.
+
+mod browser;
