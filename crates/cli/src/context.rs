@@ -9,6 +9,7 @@ use lakepilot_flight_client::{ClientConfig, FlightClient};
 use lakepilot_query::{Error, ErrorKind, Query, QueryService, Result, TimeRange, parse_time};
 
 use crate::args::{ColorChoice, GlobalArgs, SqlArgs};
+use crate::learning::Learning;
 use crate::messages::Messages;
 
 /// The server when none is named: the port of the service, on this machine.
@@ -17,12 +18,15 @@ const DEFAULT_URL: &str = "grpc://localhost:50051";
 pub(crate) struct Context {
     pub(crate) messages: Messages,
     global: GlobalArgs,
+    learning: Learning,
 }
 
 impl Context {
     pub(crate) fn new(global: GlobalArgs) -> Self {
+        let url = global.url.as_deref().unwrap_or(DEFAULT_URL);
         Self {
             messages: Messages::new(global.quiet, global.color),
+            learning: Learning::new(url, !global.no_learn),
             global,
         }
     }
@@ -58,6 +62,11 @@ impl Context {
         self.global.url.is_some()
     }
 
+    /// The lengths of text that earlier queries taught.
+    pub(crate) fn learning(&self) -> &Learning {
+        &self.learning
+    }
+
     /// When there are colours.
     pub(crate) fn color(&self) -> ColorChoice {
         self.global.color
@@ -70,12 +79,13 @@ impl Context {
         }
     }
 
-    /// The service behind `--url`.
+    /// The service behind `--url`, whose rows are learnt from.
     pub(crate) async fn service(&self) -> Result<Arc<dyn QueryService>> {
-        match self.url().strip_prefix("lake:") {
-            Some(dir) => embedded(Path::new(dir)).await,
-            None => Ok(Arc::new(self.flight_client().await?)),
-        }
+        let service = match self.url().strip_prefix("lake:") {
+            Some(dir) => embedded(Path::new(dir)).await?,
+            None => Arc::new(self.flight_client().await?),
+        };
+        Ok(self.learning.observe(service))
     }
 
     async fn flight_client(&self) -> Result<FlightClient> {

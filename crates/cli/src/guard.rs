@@ -4,6 +4,7 @@ use lakepilot_analysis::{EstimateBasis, EstimateOptions, ResultEstimate, estimat
 use lakepilot_query::{Query, QueryService, Result};
 
 use crate::args::LimitArgs;
+use crate::context::Context;
 use crate::messages::Messages;
 
 /// Estimates the result of a query when there are limits, and refuses the query when the estimate is above one of them.
@@ -16,13 +17,14 @@ pub(crate) async fn ensure_within(
     limits: LimitArgs,
     service: &dyn QueryService,
     query: &Query,
-    messages: Messages,
+    context: &Context,
 ) -> Result<Option<ResultEstimate>> {
     if limits.max_rows.is_none() && limits.max_bytes.is_none() {
         return Ok(None);
     }
-    let estimate = estimate_result(service, query, &EstimateOptions::default()).await?;
-    check(limits, &estimate, messages)?;
+    let options = EstimateOptions::default().with_learnt(context.learning().known());
+    let estimate = estimate_result(service, query, &options).await?;
+    check(limits, &estimate, context.messages)?;
     Ok(Some(estimate))
 }
 

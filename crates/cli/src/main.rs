@@ -10,6 +10,7 @@ mod context;
 mod exit;
 mod guard;
 mod inputs;
+mod learning;
 mod messages;
 mod output;
 mod progress;
@@ -31,7 +32,9 @@ fn main() -> ExitCode {
     let cli = args::parse(std::env::args_os());
     start_tracing(cli.global.verbose, cli.global.color);
     let context = Context::new(cli.global);
-    let code = match run(cli.command, &context) {
+    let ended = run(cli.command, &context);
+    context.learning().keep();
+    let code = match ended {
         Ok(outcome) => outcome.exit_code(),
         Err(error) if exit::is_broken_pipe(&error) => 0,
         Err(error) => {

@@ -9,12 +9,13 @@ use lakepilot_query::{Error, ErrorKind, Query, QueryService, RecordBatchStream, 
 
 use crate::estimate::{Estimate, RowEstimator};
 use crate::faults::{DeadlineService, Retries, Retry, RetryingService};
+use crate::memory::{Held, Memory};
 use crate::metering::{MeteredService, Usage};
-use crate::options::ExecutionOptions;
+use crate::options::{BatchSize, ExecutionOptions};
 use crate::progress::{EventSender, ProgressEvent, ProgressObserver};
 use crate::sink::BatchSink;
 use crate::size::{Meter, batch_bytes};
-use crate::slices::{Gauge, SliceRun, Slicing, run_slices};
+use crate::slices::{SliceRun, Slicing, run_slices};
 use crate::source::Source;
 use crate::statistics::{Recorder, Statistics};
 
@@ -32,6 +33,7 @@ pub(crate) struct Run<'a> {
     pub(crate) slicing: Option<&'a Slicing>,
     pub(crate) retries: Retries,
     pub(crate) events: EventSender,
+    pub(crate) memory: Arc<Memory>,
 }
 
 impl BatchedExecutor {
@@ -53,8 +55,8 @@ impl BatchedExecutor {
 
     /// Runs a query into a sink.
     ///
-    /// At most two batches are held at one time: while the sink writes one, the next is gathered. A sink that is slow
-    /// therefore slows the server down. Dropping the future calls the query off, and the sink leaves nothing half-written.
+    /// While the sink writes one batch, the rows of the next are gathered, and no more than these: a sink that is slow
+    /// slows the server down. They are merged when the sink is done, so that no more than two batches are held. Dropping the future calls the query off, and the sink leaves nothing half-written.
     ///
     /// # Errors
     /// Those of the service and of the sink; `TimedOut` when a limit of time ran out; `Cancelled` when the token called the
@@ -129,6 +131,16 @@ impl BatchedExecutor {
         }
     }
 
+    /// Tells when the budget makes batches smaller than they were asked for.
+    pub(crate) fn tell_batch_size(&self, sliced: bool, observer: &dyn ProgressObserver) {
+        if let (BatchSize::Bytes(asked_bytes), BatchSize::Bytes(bytes)) =
+            (self.options.batch_size, self.options.shares(sliced).batch_size)
+            && bytes < asked_bytes
+        {
+            observer.on_event(&ProgressEvent::BatchSizeLowered { asked_bytes, bytes });
+        }
+    }
+
     /// The retries of one run.
     pub(crate) fn retries(&self) -> Retries {
         Retries::new(self.options.retry)
@@ -149,7 +161,9 @@ impl BatchedExecutor {
             slicing,
             retries: self.retries(),
             events,
+            memory: Arc::default(),
         };
+        self.tell_batch_size(slicing.is_some(), observer);
         let working = self.work(&run, sink, observer);
         futures::pin_mut!(working);
         let outcome = loop {
@@ -163,7 +177,7 @@ impl BatchedExecutor {
             observer.on_event(&event);
         }
         let (recorder, estimate) = outcome?;
-        let mut statistics = recorder.finish(start.elapsed(), estimate);
+        let mut statistics = recorder.finish(start.elapsed(), run.memory.most(), estimate);
         statistics.slices = slicing.map_or(1, |slicing| slicing.slices().len() as u64);
         statistics.retries = u64::from(run.retries.count());
         Ok(statistics)
@@ -178,13 +192,16 @@ impl BatchedExecutor {
     ) -> Result<(Recorder, Option<Estimate>)> {
         let start = Instant::now();
         let mut recorder = Recorder::new();
-        let queued = Arc::new(Gauge::default());
+        let shares = self.options.shares(run.slicing.is_some());
         let usage = Arc::new(Usage::default());
-        let stream = self.open(run, &queued, &usage).await?;
+        let stream = self.open(run, shares.queues_bytes, &usage).await?;
         let schema = stream.schema();
         observer.on_event(&ProgressEvent::Started {
             schema: Arc::clone(&schema),
         });
+        if let Some(bytes) = shares.sink_bytes {
+            sink.limit_memory(bytes);
+        }
         let opening = Instant::now();
         sink.start(schema).await?;
         recorder.in_sink(opening.elapsed());
@@ -192,10 +209,12 @@ impl BatchedExecutor {
         // Asked only now: the query is already running.
         let mut estimate = None;
         {
-            let batch_size = self.options.effective_batch_size(run.slicing.is_some());
-            let source = Source::new(stream, batch_size, start);
+            let batch_size = sink
+                .most_batch_bytes()
+                .map_or(shares.batch_size, |most| shares.batch_size.at_most(most));
+            let source = Source::new(stream, batch_size, start, &run.memory);
             let estimating = self.estimate(run.query, observer);
-            let pumping = pump(source, sink, observer, &mut recorder);
+            let pumping = pump(source, sink, observer, &mut recorder, &run.memory);
             futures::pin_mut!(estimating, pumping);
             let mut asking = self.estimator.is_some();
             loop {
@@ -214,12 +233,11 @@ impl BatchedExecutor {
         recorder.in_sink(finishing.elapsed());
         recorder.wrote(&summary);
         recorder.used(usage.used());
-        recorder.queued(queued.most());
         Ok((recorder, estimate))
     }
 
     /// The rows of the query, whole or of all its slices.
-    async fn open(&self, run: &Run<'_>, queued: &Arc<Gauge>, usage: &Arc<Usage>) -> Result<RecordBatchStream> {
+    async fn open(&self, run: &Run<'_>, queues_bytes: usize, usage: &Arc<Usage>) -> Result<RecordBatchStream> {
         let metered = MeteredService::new(Arc::clone(&self.service), Arc::clone(usage));
         let attempts = DeadlineService::new(metered, self.options.timeouts.of_an_attempt());
         let Some(slicing) = run.slicing else {
@@ -236,10 +254,10 @@ impl BatchedExecutor {
         };
         let slices = SliceRun {
             service: Arc::new(attempts),
-            budget_bytes: self.options.slice_budget_bytes(),
+            budget_bytes: queues_bytes,
             retries: run.retries.clone(),
             events: run.events.clone(),
-            queued: Arc::clone(queued),
+            memory: Arc::clone(&run.memory),
         };
         run_slices(slices, run.query, slicing).await
     }
@@ -266,9 +284,11 @@ async fn pump(
     sink: &mut dyn BatchSink,
     observer: &dyn ProgressObserver,
     recorder: &mut Recorder,
+    memory: &Arc<Memory>,
 ) -> Result<()> {
     let mut index = 0;
     let mut meter = Meter::default();
+    let (mut with_consumer, mut in_sink) = (Held::nothing(memory), Held::nothing(memory));
     let begun = Instant::now();
     let mut current = source.next(observer).await?;
     recorder.starved(begun.elapsed());
@@ -277,10 +297,11 @@ async fn pump(
     }
     while let Some(batch) = current {
         let rows = batch.num_rows() as u64;
-        let held = batch_bytes(&batch);
         let bytes = meter.added_bytes(&batch) as u64;
-        recorder.in_flight(held + source.held_bytes());
-        let (written, (next, gathered)) = write_and_gather(&mut source, sink, observer, index, batch).await?;
+        with_consumer.set(batch_bytes(&batch));
+        let (written, (outcome, gathered)) = write_and_gather(&mut source, sink, observer, index, batch).await?;
+        with_consumer.set(0);
+        in_sink.set(sink.held_bytes());
         recorder.consumed(rows, bytes, written);
         observer.on_event(&ProgressEvent::Batch {
             index,
@@ -289,10 +310,14 @@ async fn pump(
             total_rows: recorder.rows(),
             elapsed: source.start().elapsed(),
         });
-        recorder.starved(gathered.saturating_sub(written));
-        recorder
-            .in_flight(held + source.held_bytes() + next.as_ref().ok().and_then(Option::as_ref).map_or(0, batch_bytes));
         index += 1;
+        // What is merged takes as much memory again, so it waits until the batch before is gone.
+        let begun = Instant::now();
+        let next = match outcome {
+            Ok(()) => source.next(observer).await,
+            Err(error) => Err(error),
+        };
+        recorder.starved(gathered.saturating_sub(written) + begun.elapsed());
         current = next.map_err(|error| {
             let rows = recorder.rows();
             error.context(format!("after {rows} rows in {index} batches were delivered"))
@@ -309,10 +334,10 @@ async fn write_and_gather(
     observer: &dyn ProgressObserver,
     index: u64,
     batch: RecordBatch,
-) -> Result<(Duration, (Result<Option<RecordBatch>>, Duration))> {
+) -> Result<(Duration, (Result<()>, Duration))> {
     let begun = Instant::now();
     let writing = async { sink.write(index, batch).await.map(|()| begun.elapsed()) };
-    let gathering = async { (source.next(observer).await, begun.elapsed()) };
+    let gathering = async { (source.gather(observer).await, begun.elapsed()) };
     futures::pin_mut!(writing, gathering);
     // A sink that fails is not to wait for a server that is slow.
     match futures::future::select(writing, gathering).await {

@@ -69,6 +69,7 @@
 mod estimate;
 mod executor;
 mod faults;
+mod memory;
 mod metering;
 mod options;
 mod parts;

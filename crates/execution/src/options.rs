@@ -30,9 +30,16 @@ pub struct ExecutionOptions {
     pub(crate) cancellation: CancellationToken,
 }
 
-/// Beside the batch that the consumer has, one is gathered, and merging needs room for its result; the last part is for
-/// what arrives.
-const BATCHES_IN_FLIGHT: usize = 4;
+/// What each part of a run may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// The size of batches: the consumer has one, and the next is gathered or merged.
+    pub(crate) batch_size: BatchSize,
+    /// The bytes in the queues of all slices together.
+    pub(crate) queues_bytes: usize,
+    /// The bytes that the sink may keep; `None` for as many as it likes.
+    pub(crate) sink_bytes: Option<usize>,
+}
 
 impl ExecutionOptions {
     /// The defaults: batches of 100 MB, no limit of memory or time, three retries.
@@ -50,9 +57,12 @@ impl ExecutionOptions {
     /// With a limit, in bytes, on the rows that are held at one time over all streams and slices, decoded; `None` for no
     /// limit.
     ///
-    /// Batches become smaller where the budget asks for it, down to a quarter of it, or an eighth in a query that is cut
-    /// into slices, whose queues get the half. Beyond the budget there is at most one batch a stream, as the server makes
-    /// them, and what the sink needs of its own.
+    /// A budget that is smaller than the batches asked for makes these smaller, and
+    /// [`BatchSizeLowered`](crate::ProgressEvent::BatchSizeLowered) tells so: a batch is at most a quarter of it, or an
+    /// eighth in a query that is cut into slices, whose queues get a third. The sink is asked to keep to a quarter or a
+    /// sixth. What is left is for the batch that is being decoded, of which each stream has one: a budget holds when
+    /// batches arrive in pieces that are small beside it (servers make them of about 2 MB), and one batch a stream passes
+    /// however large it is.
     #[must_use]
     pub fn with_memory_budget(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.memory_budget_bytes = bytes.into();
@@ -80,21 +90,36 @@ impl ExecutionOptions {
         self
     }
 
-    /// The size of batches within the budget.
-    pub(crate) fn effective_batch_size(&self, sliced: bool) -> BatchSize {
-        let budget = self
-            .memory_budget_bytes
-            .map(|bytes| if sliced { bytes / 2 } else { bytes });
-        match (self.batch_size, budget) {
-            (BatchSize::Bytes(bytes), Some(budget)) => BatchSize::Bytes(bytes.min(budget / BATCHES_IN_FLIGHT)),
-            (batch_size, _) => batch_size,
+    /// What each part may hold, in a run whole or in slices.
+    pub(crate) fn shares(&self, sliced: bool) -> Shares {
+        const QUEUES_WITHOUT_A_BUDGET: usize = 256 * 1024 * 1024;
+        let Some(budget) = self.memory_budget_bytes else {
+            return Shares {
+                batch_size: self.batch_size,
+                queues_bytes: QUEUES_WITHOUT_A_BUDGET,
+                sink_bytes: None,
+            };
+        };
+        let (most_batch, sink) = if sliced {
+            (budget / 8, budget / 6)
+        } else {
+            (budget / 4, budget / 4)
+        };
+        Shares {
+            batch_size: self.batch_size.at_most(most_batch),
+            queues_bytes: budget / 3,
+            sink_bytes: Some(sink),
         }
     }
+}
 
-    /// The bytes that the queues of all slices may hold together.
-    pub(crate) fn slice_budget_bytes(&self) -> usize {
-        const WITHOUT_A_BUDGET: usize = 256 * 1024 * 1024;
-        self.memory_budget_bytes.map_or(WITHOUT_A_BUDGET, |bytes| bytes / 2)
+impl BatchSize {
+    /// The size, or a smaller one.
+    pub(crate) fn at_most(self, most_bytes: usize) -> Self {
+        match self {
+            Self::AsReceived => self,
+            Self::Bytes(bytes) => Self::Bytes(bytes.min(most_bytes.max(1))),
+        }
     }
 }
 
@@ -105,10 +130,28 @@ mod tests {
     #[test]
     fn a_budget_makes_batches_smaller_and_never_larger() {
         let options = ExecutionOptions::new().with_memory_budget(64_000_000);
-        assert_eq!(options.effective_batch_size(false), BatchSize::Bytes(16_000_000));
-        assert_eq!(options.effective_batch_size(true), BatchSize::Bytes(8_000_000));
-        assert_eq!(options.slice_budget_bytes(), 32_000_000);
+        assert_eq!(options.shares(false).batch_size, BatchSize::Bytes(16_000_000));
+        let shares = options.shares(true);
+        assert_eq!(shares.batch_size, BatchSize::Bytes(8_000_000));
+        assert_eq!(shares.queues_bytes, 21_333_333);
         let small = options.with_batch_size(BatchSize::Bytes(1_000));
-        assert_eq!(small.effective_batch_size(false), BatchSize::Bytes(1_000));
+        assert_eq!(small.shares(false).batch_size, BatchSize::Bytes(1_000));
+        let as_received = small.with_batch_size(BatchSize::AsReceived);
+        assert_eq!(as_received.shares(true).batch_size, BatchSize::AsReceived);
+    }
+
+    #[test]
+    fn all_shares_together_leave_room_for_what_is_being_decoded() {
+        let budget = 64_000_000;
+        let options = ExecutionOptions::new().with_memory_budget(budget);
+        for sliced in [false, true] {
+            let shares = options.shares(sliced);
+            let BatchSize::Bytes(batch) = shares.batch_size else {
+                panic!("a size was asked for");
+            };
+            let queues = if sliced { shares.queues_bytes } else { 0 };
+            let held = 2 * batch + queues + shares.sink_bytes.unwrap();
+            assert!(held <= budget * 3 / 4, "{held}");
+        }
     }
 }

@@ -18,6 +18,13 @@ pub enum ProgressEvent {
         /// The schema of the rows to come.
         schema: SchemaRef,
     },
+    /// The budget of memory asks for smaller batches than the options do.
+    BatchSizeLowered {
+        /// The size that the options ask for, in bytes.
+        asked_bytes: usize,
+        /// The size that batches have.
+        bytes: usize,
+    },
     /// An estimate has arrived.
     EstimateArrived(Estimate),
     /// The estimate failed or knows nothing; the run goes on without.

@@ -83,6 +83,8 @@ struct Pending {
     dictionaries: HashSet<Identity>,
     /// For each dictionary column, how many values the merged one may get.
     values: Vec<usize>,
+    /// Nothing is to be added: it goes out as it is.
+    is_complete: bool,
 }
 
 impl Pending {
@@ -167,14 +169,32 @@ impl Rebatcher {
         if let Some(batch) = self.ready.pop_front() {
             return Some(batch);
         }
+        self.fill();
+        if self.pending.is_complete { self.flush() } else { None }
+    }
+
+    /// Whether [`pop`](Self::pop) has a batch. Unlike it, this merges nothing and so takes no memory.
+    pub fn is_ready(&mut self) -> bool {
+        if self.ready.is_empty() {
+            self.fill();
+        }
+        !self.ready.is_empty() || self.pending.is_complete
+    }
+
+    /// Moves rows to what waits to be merged, until that is enough.
+    fn fill(&mut self) {
         while let Some(input) = self.inputs.front_mut() {
+            if self.pending.is_complete {
+                return;
+            }
             let left = input.left();
             let (rows, bits) = input.fitting_rows(self.pending.room(self.target_bits, &input.dictionaries));
             let begun = !self.pending.batches.is_empty();
             // What is large enough goes out as it is, rather than be filled up by copying; and what has no room must.
             let enough = self.pending.bits() >= self.target_bits / 2;
             if begun && (rows < left && (enough || rows == 0) || self.pending.overflows_keys(&input.dictionaries)) {
-                return self.flush();
+                self.pending.is_complete = true;
+                return;
             }
             let (rows, bits) = match rows {
                 0 => (1, row_bits(&input.batch, input.start, 1)),
@@ -185,16 +205,22 @@ impl Rebatcher {
             if rows == left {
                 self.inputs.pop_front();
             }
-            if rows < left || self.pending.bits() >= self.target_bits {
-                return self.flush();
-            }
+            self.pending.is_complete = rows < left || self.pending.bits() >= self.target_bits;
         }
-        None
     }
 
     /// What is left when no more comes in: to be called until it returns `None`.
     pub fn finish(&mut self) -> Option<RecordBatch> {
         self.pop().or_else(|| self.flush())
+    }
+
+    /// How many bytes the next batch takes beside those that wait, since it is merged from several.
+    pub(crate) fn merging_bytes(&self) -> usize {
+        if self.ready.is_empty() && self.pending.batches.len() > 1 {
+            to_bytes(self.pending.bits())
+        } else {
+            0
+        }
     }
 
     /// How many bytes wait in the rebatcher.

@@ -137,6 +137,11 @@ fn most_values(key: &DataType) -> usize {
     2usize.checked_pow(bits).unwrap_or(usize::MAX)
 }
 
+/// The size of a column, without the values of dictionaries, in bytes.
+pub(crate) fn column_bytes(column: &ArrayRef) -> usize {
+    to_bytes(bits(column, 0, column.len()))
+}
+
 /// The size of a range of rows, in bits, without the values of dictionaries.
 pub(crate) fn row_bits(batch: &RecordBatch, start: usize, rows: usize) -> u64 {
     batch.columns().iter().map(|column| bits(column, start, rows)).sum()

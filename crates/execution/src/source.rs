@@ -1,19 +1,23 @@
 //! The stream of the service, as batches of the size that was asked for.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use futures::StreamExt;
 use lakepilot_query::{RecordBatchStream, Result};
 
+use crate::memory::{Held, Memory};
 use crate::options::BatchSize;
 use crate::progress::{ProgressEvent, ProgressObserver};
 use crate::rebatch::Rebatcher;
-use crate::size::Meter;
+use crate::size::{Meter, batch_bytes};
 
 pub(crate) struct Source {
     stream: RecordBatchStream,
     rebatcher: Option<Rebatcher>,
+    /// The batch that was gathered, where nothing is merged.
+    received: Option<RecordBatch>,
     meter: Meter,
     start: Instant,
     first_batch: Option<Instant>,
@@ -21,10 +25,13 @@ pub(crate) struct Source {
     rows: u64,
     bytes: u64,
     merge_time: Duration,
+    /// What waits here, and the batch that is being decoded, which is as large as the largest so far.
+    held: Held,
+    largest_bytes: usize,
 }
 
 impl Source {
-    pub(crate) fn new(stream: RecordBatchStream, batch_size: BatchSize, start: Instant) -> Self {
+    pub(crate) fn new(stream: RecordBatchStream, batch_size: BatchSize, start: Instant, memory: &Arc<Memory>) -> Self {
         Self {
             rebatcher: match batch_size {
                 BatchSize::AsReceived => None,
@@ -38,6 +45,9 @@ impl Source {
             rows: 0,
             bytes: 0,
             merge_time: Duration::ZERO,
+            held: Held::nothing(memory),
+            largest_bytes: 0,
+            received: None,
         }
     }
 
@@ -56,49 +66,65 @@ impl Source {
         self.merge_time
     }
 
-    /// The bytes that wait to be merged or taken.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.rebatcher.as_ref().map_or(0, Rebatcher::buffered_bytes)
-    }
-
-    pub(crate) async fn next(&mut self, observer: &dyn ProgressObserver) -> Result<Option<RecordBatch>> {
-        loop {
-            if let Some(batch) = self.rebatched() {
-                return Ok(Some(batch));
-            }
-            if self.ended {
-                return Ok(None);
-            }
+    /// Gathers the rows of the next batch, or all that are left, and merges nothing yet: that takes memory, of which the
+    /// consumer may have the most at this moment.
+    pub(crate) async fn gather(&mut self, observer: &dyn ProgressObserver) -> Result<()> {
+        while !self.ended && !self.is_ready() {
+            self.held.set(self.waiting_bytes() + self.largest_bytes);
             match self.stream.next().await.transpose()? {
                 None => self.ended = true,
                 Some(batch) if batch.num_rows() == 0 => {}
                 Some(batch) => {
-                    self.received(&batch, observer);
+                    self.count(&batch, observer);
                     match &mut self.rebatcher {
                         Some(rebatcher) => rebatcher.push(batch)?,
-                        None => return Ok(Some(batch)),
+                        None => self.received = Some(batch),
                     }
                 }
             }
         }
+        self.held.set(self.waiting_bytes());
+        Ok(())
     }
 
-    /// A batch of the rows that are here, if they are enough, or all.
-    fn rebatched(&mut self) -> Option<RecordBatch> {
-        let rebatcher = self.rebatcher.as_mut()?;
+    /// The next batch.
+    pub(crate) async fn next(&mut self, observer: &dyn ProgressObserver) -> Result<Option<RecordBatch>> {
+        self.gather(observer).await?;
+        if let Some(batch) = self.received.take() {
+            self.held.set(0);
+            return Ok(Some(batch));
+        }
+        let Some(rebatcher) = &mut self.rebatcher else {
+            return Ok(None);
+        };
         let begun = Instant::now();
+        self.held.set(rebatcher.buffered_bytes() + rebatcher.merging_bytes());
         let batch = if self.ended {
             rebatcher.finish()
         } else {
             rebatcher.pop()
         };
         self.merge_time += begun.elapsed();
-        batch
+        self.held.set(rebatcher.buffered_bytes());
+        Ok(batch)
     }
 
-    fn received(&mut self, batch: &RecordBatch, observer: &dyn ProgressObserver) {
+    fn is_ready(&mut self) -> bool {
+        match &mut self.rebatcher {
+            Some(rebatcher) => rebatcher.is_ready(),
+            None => self.received.is_some(),
+        }
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        let received = self.received.as_ref().map_or(0, batch_bytes);
+        received + self.rebatcher.as_ref().map_or(0, Rebatcher::buffered_bytes)
+    }
+
+    fn count(&mut self, batch: &RecordBatch, observer: &dyn ProgressObserver) {
         self.first_batch.get_or_insert_with(Instant::now);
         self.rows += batch.num_rows() as u64;
+        self.largest_bytes = self.largest_bytes.max(batch_bytes(batch));
         self.bytes += self.meter.added_bytes(batch) as u64;
         observer.on_event(&ProgressEvent::Received {
             rows: self.rows,

@@ -50,7 +50,8 @@ pub struct Statistics {
     pub starved_time: f64,
     /// How long the consumer took for a batch.
     pub batch_latency: Latency,
-    /// The most bytes of rows that were held at one time; where slices run at the same time, an upper bound of it.
+    /// The most bytes of rows that were held at one time, over all streams and slices: in queues, while they are merged, with
+    /// the consumer and in the sink, and a batch for each stream that is being decoded.
     pub peak_in_flight_bytes: u64,
     /// The bytes that the sink has written, encoded; zero for a sink that writes none.
     pub bytes_written: u64,
@@ -158,11 +159,6 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn in_flight(&mut self, bytes: usize) {
-        let peak = &mut self.statistics.peak_in_flight_bytes;
-        *peak = (*peak).max(bytes as u64);
-    }
-
     /// The rows that the consumer has got so far.
     pub(crate) fn rows(&self) -> u64 {
         self.statistics.rows_processed
@@ -171,11 +167,6 @@ impl Recorder {
     pub(crate) fn wrote(&mut self, summary: &SinkSummary) {
         self.statistics.bytes_written += summary.bytes_written;
         self.statistics.encoding_time += summary.encoding_time.as_secs_f64();
-    }
-
-    /// Bytes that were held beside those that [`in_flight`](Self::in_flight) was told of, maybe at the same time.
-    pub(crate) fn queued(&mut self, bytes: usize) {
-        self.statistics.peak_in_flight_bytes += bytes as u64;
     }
 
     /// Adds what another run has done, of which the times may overlap with those of this one.
@@ -198,15 +189,15 @@ impl Recorder {
         if statistics.batches_processed > 0 {
             statistics.avg_batch_time = statistics.consumer_time / statistics.batches_processed as f64;
         }
-        statistics.peak_in_flight_bytes = statistics.peak_in_flight_bytes.max(more.peak_in_flight_bytes);
         if let (Some(latencies), Some(more)) = (&mut self.latencies, &other.latencies) {
             // Both have the bounds that every recorder has, so this cannot fail.
             let _ = latencies.add(more);
         }
     }
 
-    pub(crate) fn finish(mut self, elapsed: Duration, estimate: Option<Estimate>) -> Statistics {
+    pub(crate) fn finish(mut self, elapsed: Duration, peak_bytes: usize, estimate: Option<Estimate>) -> Statistics {
         self.statistics.total_time = elapsed.as_secs_f64();
+        self.statistics.peak_in_flight_bytes = peak_bytes as u64;
         if let Some(latencies) = self.latencies.filter(|latencies| !latencies.is_empty()) {
             let seconds = |micros: u64| micros as f64 / 1e6;
             self.statistics.batch_latency = Latency {
@@ -246,7 +237,7 @@ mod tests {
         for millis in [10, 20, 30, 1000] {
             recorder.consumed(5, 100, Duration::from_millis(millis));
         }
-        let statistics = recorder.finish(Duration::from_secs(2), None);
+        let statistics = recorder.finish(Duration::from_secs(2), 7, None);
         assert_eq!(
             (
                 statistics.batches_processed,

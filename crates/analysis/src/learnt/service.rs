@@ -78,14 +78,19 @@ impl LearningService {
 impl QueryService for LearningService {
     async fn run(&self, query: &Query) -> Result<RecordBatchStream> {
         let stream = self.service.run(query).await?;
-        Ok(RecordBatchStream::new(
+        let transfer = stream.transfer().cloned();
+        let observed = RecordBatchStream::new(
             stream.schema(),
             Observed {
                 stream,
                 observer: Some(LengthObserver::new(query)),
                 learnt: Arc::clone(&self.learnt),
             },
-        ))
+        );
+        Ok(match transfer {
+            Some(meter) => observed.with_transfer(meter),
+            None => observed,
+        })
     }
 
     async fn prepare(&self, query: &Query) -> Result<PreparedQuery> {

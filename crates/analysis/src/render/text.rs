@@ -99,7 +99,9 @@ fn render_finding(checked: &Checked<'_>, finding: &Finding, renderer: &Renderer,
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(wrapped(help, width)));
     }
-    if let Some(range) = finding.suggested_range {
+    if let Some(range) = finding.suggested_range
+        && !finding.help.as_ref().is_some_and(|help| help.contains("--begin"))
+    {
         let text = format!(
             "time range: {} to {}",
             to_rfc3339(range.begin()),

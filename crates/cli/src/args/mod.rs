@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod check;
@@ -78,6 +78,10 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) end: Option<String>,
 
+    /// Neither keep nor use the lengths of text that queries teach, which make estimates better
+    #[arg(long, global = true, env = "LAKEPILOT_NO_LEARN", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) no_learn: bool,
+
     /// Print data and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -106,7 +110,7 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Check queries before they run
     Check(CheckArgs),
-    /// Tell the rules that check has
+    /// List the rules that check has, or tell some in full
     Rules(RulesArgs),
     /// Estimate the result of a query without running it
     Estimate(EstimateArgs),

@@ -1,6 +1,8 @@
 //! `lakepilot estimate`: how large a result would be.
 
-use lakepilot_analysis::{EstimateBasis, EstimateOptions, ResultEstimate, RowEstimate, ScanEstimate, estimate_result};
+use lakepilot_analysis::{
+    EstimateBasis, EstimateOptions, ResultEstimate, RowEstimate, ScanEstimate, SizeBasis, estimate_result,
+};
 use lakepilot_query::{Result, to_rfc3339};
 
 use super::schema;
@@ -15,26 +17,30 @@ pub(crate) async fn estimate(args: EstimateArgs, context: &Context) -> Result<Ou
     let service = context.service().await?;
     let options = EstimateOptions::default()
         .with_sample_rows(args.sample)
-        .with_count(args.count);
+        .with_count(args.count)
+        .with_learnt(context.learning().known());
     let estimate = estimate_result(service.as_ref(), &query, &options).await?;
     match args.format {
         ReportFormat::Json => output::print_json(&estimate)?,
-        ReportFormat::Table => output::print(&describe(&estimate, &options, terminal::stdout_width()))?,
+        ReportFormat::Table => output::print(&describe(&estimate, terminal::stdout_width()))?,
     }
     guard::check(args.limits, &estimate, context.messages)?;
     Ok(Outcome::Done)
 }
 
-fn describe(estimate: &ResultEstimate, options: &EstimateOptions, width: Option<usize>) -> String {
+fn describe(estimate: &ResultEstimate, width: Option<usize>) -> String {
     let mut told = schema::describe(&estimate.schema, width);
-    let lengths = match options.sample_rows {
-        Some(rows) => format!(
-            "from the types; the lengths of text from the first {}",
-            text::counted(rows, "row")
-        ),
-        None => "from the types; the lengths of text are assumed, and --sample measures them".to_owned(),
-    };
-    told.push_str(&text::wrap(&format!("  {lengths}\n"), width));
+    if estimate
+        .schema
+        .columns
+        .iter()
+        .any(|column| column.basis == SizeBasis::Assumed)
+    {
+        told.push_str(&text::wrap(
+            "  lengths that are assumed are measured by --sample, and learnt from every query\n",
+            width,
+        ));
+    }
     if !estimate.scans.is_empty() {
         told.push('\n');
         told.push_str(&scans(&estimate.scans, width));

@@ -3,6 +3,7 @@
 use lakepilot_analysis::{RuleInfo, all_rules, find_rule, rule_markdown, rules_markdown};
 use lakepilot_query::{Error, ErrorKind, Result};
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use crate::args::{RulesArgs, RulesFormat};
 use crate::config;
@@ -42,7 +43,7 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<Outcome> {
         RulesFormat::Markdown if args.names.is_empty() => rules_markdown(),
         RulesFormat::Markdown => joined(&chosen, rule_markdown),
         RulesFormat::Table if args.names.is_empty() => list(&chosen, width),
-        RulesFormat::Table => text::wrap(&joined(&chosen, in_full), width.or(Some(READABLE_WIDTH))),
+        RulesFormat::Table => joined(&chosen, |info| in_full(info, width.unwrap_or(READABLE_WIDTH))),
     };
     output::print(&told)?;
     Ok(Outcome::Done)
@@ -70,28 +71,39 @@ fn joined(rules: &[&RuleInfo], describe: impl Fn(&RuleInfo) -> String) -> String
     rules.iter().map(|info| describe(info)).collect::<Vec<_>>().join("\n")
 }
 
+/// A table, or where one would have to be cut, an entry of two lines for each rule.
 fn list(rules: &[&RuleInfo], width: Option<usize>) -> String {
     let headings = [Heading::text("rule"), Heading::text("severity"), Heading::text("why")];
     let rows: Vec<Vec<String>> = rules
         .iter()
         .map(|info| vec![info.name.to_owned(), info.severity.to_string(), info.why.to_owned()])
         .collect();
-    let count = text::counted(rows.len() as u64, "rule");
-    let closing = format!("{count}; `lakepilot rules NAME` tells one in full\n");
-    output::table(&headings, &rows, width) + &text::wrap(&closing, width)
+    let table = output::table(&headings, &rows, None);
+    let told = match width {
+        Some(width) if table.lines().any(|line| line.width() > width) => joined(rules, |info| {
+            let why = text::fill(&format!("    {}\n", info.why), width);
+            format!("{} ({})\n{why}", info.name, info.severity)
+        }),
+        _ => table,
+    };
+    let count = text::counted(rules.len() as u64, "rule");
+    told + &text::wrap(&format!("\n{count}; `lakepilot rules NAME` tells one in full\n"), width)
 }
 
-fn in_full(info: &RuleInfo) -> String {
+fn in_full(info: &RuleInfo, width: usize) -> String {
+    // SQL is to be copied: its lines stay whole.
     let indented = |sql: &str| sql.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let name = info.name;
+    let text = format!("{name} ({})\n\n{}.\n\n{}\n", info.severity, info.why, info.text);
+    let closing = format!(
+        "silence it in one statement with the comment -- lakepilot: ignore {name}\n\
+         switch it with --rule {name}=off, or in lakepilot.toml under [check.rules] with {name} = \"off\"\n",
+    );
     format!(
-        "{name} ({severity})\n\n{why}.\n\n{text}\n\ninstead of\n{bad}\nwrite\n{good}\n\
-         silence it in one statement: -- lakepilot: ignore {name}\n\
-         switch it: --rule {name}=off, or in lakepilot.toml under [check.rules] {name} = \"off\"\n",
-        name = info.name,
-        severity = info.severity,
-        why = info.why,
-        text = info.text,
-        bad = indented(info.bad),
-        good = indented(info.good),
+        "{}\ninstead of\n\n{}\nwrite\n\n{}\n{}",
+        text::fill(&text, width),
+        indented(info.bad),
+        indented(info.good),
+        text::wrap(&closing, Some(width)),
     )
 }

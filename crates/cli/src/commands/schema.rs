@@ -28,6 +28,7 @@ pub(crate) fn describe(analysis: &SchemaAnalysis, width: Option<usize>) -> Strin
         Heading::text("nullable"),
         Heading::number("bytes"),
         Heading::number("share"),
+        Heading::text("from"),
     ];
     let whole = analysis.estimated_row_bytes.max(f64::MIN_POSITIVE);
     let rows: Vec<Vec<String>> = analysis
@@ -40,6 +41,7 @@ pub(crate) fn describe(analysis: &SchemaAnalysis, width: Option<usize>) -> Strin
                 if column.nullable { "yes" } else { "no" }.to_owned(),
                 format!("{:.1}", column.estimated_bytes),
                 format!("{:.0} %", column.estimated_bytes / whole * 100.0),
+                column.basis.as_str().to_owned(),
             ]
         })
         .collect();

@@ -66,18 +66,27 @@ pub(crate) fn wrap(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else {
         return text.to_owned();
     };
+    lines(text, width, HANGING)
+}
+
+/// Text whose lines are broken between words to fit a width, as paragraphs: what goes on is not indented further.
+pub(crate) fn fill(text: &str, width: usize) -> String {
+    lines(text, width, 0)
+}
+
+fn lines(text: &str, width: usize, hanging: usize) -> String {
     text.split('\n')
-        .map(|line| wrap_line(line, width))
+        .map(|line| wrap_line(line, width, hanging))
         .collect::<Vec<_>>()
         .join("\n")
 }
 
-fn wrap_line(line: &str, width: usize) -> String {
+fn wrap_line(line: &str, width: usize, hanging: usize) -> String {
     if visible_width(line) <= width {
         return line.to_owned();
     }
     let start = line.len() - line.trim_start_matches(' ').len();
-    let indent = " ".repeat(start + HANGING);
+    let indent = " ".repeat(start + hanging);
     let mut wrapped = line[..start].to_owned();
     let mut used = start;
     for (index, word) in line[start..].split(' ').enumerate() {
@@ -152,6 +161,7 @@ mod tests {
             wrap(text, Some(24)),
             "\u{1b}[1;31merror:\u{1b}[0m cannot reach the\n    server\n  caused by: connection\n      refused by the\n      peer"
         );
+        assert_eq!(fill("one two three\n  four five", 9), "one two\nthree\n  four\n  five");
         assert_eq!(
             wrap("a-word-that-is-too-long b", Some(10)),
             "a-word-that-is-too-long\n    b"

@@ -1,6 +1,6 @@
 //! `schema`, `check` and `estimate`.
 
-use crate::harness::{ROWS, Server, run};
+use crate::harness::{BEGIN, END, ROWS, Ran, Server, command, run};
 
 #[test]
 fn the_schema_as_scripts_read_it() {
@@ -100,4 +100,33 @@ fn a_result_that_would_be_too_large_is_refused() {
     let allowed = estimate(&["--max-rows", "100000", "--max-bytes", "1GB"]).good();
     assert_eq!(allowed.stderr, "");
     assert_eq!(estimate(&["--max-bytes", "much"]).code, 2);
+}
+
+#[test]
+fn queries_teach_what_estimates_assume() {
+    let server = Server::start();
+    let cache = tempfile::tempdir().unwrap();
+    let sql = "SELECT time, msg FROM log_entries LIMIT 500";
+    let learning = |arguments: &[&str]| -> Ran {
+        let mut command = command();
+        command
+            .env_remove("LAKEPILOT_NO_LEARN")
+            .env("XDG_CACHE_HOME", cache.path());
+        command.args(["--url", &server.url, "--begin", BEGIN, "--end", END]);
+        command.args(arguments).output().unwrap().into()
+    };
+    let basis = |options: &[&str]| {
+        let mut arguments = vec!["estimate", sql, "--format", "json"];
+        arguments.extend(options);
+        learning(&arguments).good().json()["columns"][1]["basis"].clone()
+    };
+    learning(&["--no-learn", "query", sql]).good();
+    assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0);
+    assert_eq!(basis(&[]), "assumed");
+    learning(&["query", sql]).good();
+    assert_eq!(basis(&[]), "learnt");
+    assert_eq!(basis(&["--no-learn"]), "assumed");
+    assert_eq!(basis(&["--sample", "100"]), "sampled");
+    let table = learning(&["estimate", sql]).good().stdout;
+    assert!(table.contains("earlier results"), "{table}");
 }

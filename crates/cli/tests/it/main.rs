@@ -6,6 +6,7 @@ mod bad_input;
 mod checks;
 mod harness;
 mod help;
+mod linting;
 mod map;
 mod partitions;
 mod rows;

@@ -41,7 +41,9 @@ impl Facts {
             );
             let query = Query::new(sql)?.with_time_range(context.all_time);
             let row = service.collect(&query).await?.to_batch()?;
-            ColumnReader::new(&row, from).required::<String>("most_common")?.value(0)
+            ColumnReader::new(&row, from)
+                .required::<String>("most_common")?
+                .value(0)
         };
         let spans = format!("view_instance('thread_spans', '{}')", context.stream_id);
         Ok(Self {

@@ -25,7 +25,7 @@ const COUNT: &str = "SELECT count(*) AS entries FROM log_entries";
 const TOKEN: &str = "a-token-of-the-test";
 
 /// The interpreter of the virtual environment with the clients.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let python = match std::env::var_os("LAKEPILOT_PYTHON") {
         Some(python) => PathBuf::from(python),
         None => {

@@ -18,6 +18,7 @@ use super::manifest::{Directory, Manifest, Part};
 use crate::estimate::Estimate;
 use crate::executor::{BatchedExecutor, Run};
 use crate::faults::{Retries, RetryPolicy};
+use crate::memory::Memory;
 use crate::progress::{EventReceiver, EventSender, ProgressEvent, ProgressObserver};
 use crate::sink::{BatchSink, FileFormat, FileSink, SinkSummary};
 use crate::slices::Slicing;
@@ -128,7 +129,9 @@ impl BatchedExecutor {
             retries: self.retries(),
             totals: Totals::new(start, events.clone()),
             events,
+            memory: Arc::default(),
         });
+        writer.executor.tell_batch_size(false, observer);
         let mut all = AllParts {
             waiting,
             parallel: slicing.parallel(),
@@ -147,8 +150,7 @@ impl BatchedExecutor {
         }
         // The estimate is of the whole query, so it says nothing of a run that did a part of it.
         let estimate = estimate.filter(|_| parts_kept == 0);
-        let mut statistics = all.recorder.finish(start.elapsed(), estimate);
-        statistics.peak_in_flight_bytes *= slicing.parallel() as u64;
+        let mut statistics = all.recorder.finish(start.elapsed(), writer.memory.most(), estimate);
         statistics.slices = slicing.slices().len() as u64;
         statistics.retries = u64::from(writer.retries.count());
         Ok(PartsOutcome {
@@ -265,6 +267,7 @@ struct PartWriter {
     retries: Retries,
     totals: Totals,
     events: EventSender,
+    memory: Arc<Memory>,
 }
 
 impl PartWriter {
@@ -299,6 +302,7 @@ impl PartWriter {
             slicing: None,
             retries: Retries::new(RetryPolicy::none()),
             events: self.events.clone(),
+            memory: Arc::clone(&self.memory),
         };
         let received = Received {
             totals: &self.totals,
@@ -358,6 +362,18 @@ impl BatchSink for PartSink {
 
     async fn abort(&mut self) {
         self.file.abort().await;
+    }
+
+    fn limit_memory(&mut self, bytes: usize) {
+        self.file.limit_memory(bytes);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.file.held_bytes()
+    }
+
+    fn most_batch_bytes(&self) -> Option<usize> {
+        self.file.most_batch_bytes()
     }
 }
 

@@ -10,17 +10,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lakepilot_query::{Error, ErrorKind, Result};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use lakepilot_query::{Error, Result};
 
-/// Rows of a Parquet row group: enough to compress well, few enough to hold.
-const ROW_GROUP_ROWS: usize = 256 * 1024;
-
-/// Encoded bytes of a Parquet row group, all of which are held until it is written: for rows that are wide.
-const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
+use super::parquet::{Limits, ParquetWriter};
 
 /// The format of a file of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +43,11 @@ impl FileFormat {
         Self::Ndjson,
         Self::Json,
     ];
+
+    /// Whether the batches that are written show in the file; where not, small ones do as well as large ones.
+    pub(crate) fn keeps_batches(self) -> bool {
+        matches!(self, Self::ArrowFile | Self::ArrowStream)
+    }
 
     /// The ending of the names of such files, without the dot.
     pub fn extension(self) -> &'static str {
@@ -105,7 +102,7 @@ pub(crate) struct Encoder<W: Write + Send> {
 }
 
 enum Format<W: Write + Send> {
-    Parquet(Box<ArrowWriter<Watched<W>>>),
+    Parquet(Box<ParquetWriter<Watched<W>>>),
     ArrowFile(Box<FileWriter<Watched<W>>>, SchemaRef),
     ArrowStream(Box<StreamWriter<Watched<W>>>),
     Csv(Box<csv::Writer<Watched<W>>>, SchemaRef),
@@ -114,14 +111,14 @@ enum Format<W: Write + Send> {
 }
 
 impl<W: Write + Send> Encoder<W> {
-    pub(crate) fn new(format: FileFormat, schema: &SchemaRef, writer: W) -> Result<Self> {
+    pub(crate) fn new(format: FileFormat, schema: &SchemaRef, writer: W, limits: Limits) -> Result<Self> {
         let failure = Failure::default();
         let writer = Watched {
             inner: writer,
             bytes: 0,
             failure: Arc::clone(&failure),
         };
-        let format = Format::new(format, schema, writer).map_err(|error| real_failure(&failure, error))?;
+        let format = Format::new(format, schema, writer, limits).map_err(|error| real_failure(&failure, error))?;
         Ok(Self { format, failure })
     }
 
@@ -129,6 +126,14 @@ impl<W: Write + Send> Encoder<W> {
         self.format
             .write(batch)
             .map_err(|error| real_failure(&self.failure, error))
+    }
+
+    /// The bytes of rows that wait in the encoder to be written.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.format {
+            Format::Parquet(parquet) => parquet.held_bytes(),
+            _ => 0,
+        }
     }
 
     /// Writes the end of the format; returns the writer and how many bytes went into it.
@@ -150,19 +155,9 @@ fn real_failure(failure: &Failure, error: Error) -> Error {
 }
 
 impl<W: Write + Send> Format<W> {
-    fn new(format: FileFormat, schema: &SchemaRef, writer: Watched<W>) -> Result<Self> {
+    fn new(format: FileFormat, schema: &SchemaRef, writer: Watched<W>, limits: Limits) -> Result<Self> {
         Ok(match format {
-            FileFormat::Parquet => {
-                let compression = Compression::ZSTD(ZstdLevel::try_new(1).map_err(parquet_error)?);
-                let properties = WriterProperties::builder()
-                    .set_compression(compression)
-                    .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-                    .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-                    .build();
-                let parquet =
-                    ArrowWriter::try_new(writer, Arc::clone(schema), Some(properties)).map_err(parquet_error)?;
-                Self::Parquet(Box::new(parquet))
-            }
+            FileFormat::Parquet => Self::Parquet(Box::new(ParquetWriter::new(writer, schema, limits)?)),
             FileFormat::ArrowFile => {
                 let schema = Arc::new(plain_schema(schema));
                 Self::ArrowFile(Box::new(FileWriter::try_new(writer, &schema)?), schema)
@@ -182,7 +177,7 @@ impl<W: Write + Send> Format<W> {
 
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
-            Self::Parquet(parquet) => parquet.write(batch).map_err(parquet_error),
+            Self::Parquet(parquet) => parquet.write(batch),
             Self::ArrowFile(file, schema) => Ok(file.write(&plain_batch(batch, schema)?)?),
             Self::ArrowStream(stream) => {
                 stream.write(batch)?;
@@ -197,7 +192,7 @@ impl<W: Write + Send> Format<W> {
 
     fn finish(self) -> Result<Watched<W>> {
         let mut writer = match self {
-            Self::Parquet(parquet) => parquet.into_inner().map_err(parquet_error)?,
+            Self::Parquet(parquet) => parquet.finish()?,
             Self::ArrowFile(file, _) => file.into_inner()?,
             Self::ArrowStream(stream) => stream.into_inner()?,
             Self::Csv(csv, _) => csv.into_inner(),
@@ -296,15 +291,4 @@ fn as_text(column: &ArrayRef) -> Result<ArrayRef> {
         .map(|row| (!column.is_null(row)).then(|| formatter.value(row).to_string()))
         .collect();
     Ok(Arc::new(text))
-}
-
-pub(crate) fn parquet_error(error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(io) => Error::from(*io),
-            Err(source) => Error::new(ErrorKind::Internal, source.to_string()),
-        },
-        ParquetError::NYI(message) => Error::new(ErrorKind::Unsupported, message),
-        other => Error::new(ErrorKind::Internal, other.to_string()).with_source(other),
-    }
 }

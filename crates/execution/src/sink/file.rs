@@ -155,4 +155,16 @@ impl BatchSink for FileSink {
         self.inner.abort().await;
         self.temporary = None;
     }
+
+    fn limit_memory(&mut self, bytes: usize) {
+        self.inner.limit_memory(bytes);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.inner.held_bytes()
+    }
+
+    fn most_batch_bytes(&self) -> Option<usize> {
+        self.inner.most_batch_bytes()
+    }
 }

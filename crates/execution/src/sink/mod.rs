@@ -3,6 +3,7 @@
 mod callback;
 mod encoder;
 mod file;
+mod parquet;
 mod writer;
 
 use std::time::Duration;
@@ -32,9 +33,9 @@ pub struct SinkSummary {
 
 /// Takes the batches of a run, one after the other.
 ///
-/// The executor calls [`start`](Self::start) once, [`write`](Self::write) for every batch in order, and then either
-/// [`finish`](Self::finish) or [`abort`](Self::abort). A sink that is dropped before `finish` leaves nothing half-written.
-#[cfg_attr(feature = "mock", mockall::automock)]
+/// The executor calls [`limit_memory`](Self::limit_memory) when it has a budget, [`start`](Self::start) once,
+/// [`write`](Self::write) for every batch in order, and then either [`finish`](Self::finish) or [`abort`](Self::abort). A
+/// sink that is dropped before `finish` leaves nothing half-written.
 #[async_trait]
 pub trait BatchSink: Send {
     /// The schema of the batches to come, also when none comes.
@@ -57,4 +58,31 @@ pub trait BatchSink: Send {
 
     /// The run has failed or was called off: nothing half-written is to remain.
     async fn abort(&mut self);
+
+    /// The sink is to hold no more than about so many bytes between two batches; before the start.
+    fn limit_memory(&mut self, _bytes: usize) {}
+
+    /// The bytes of rows that the sink holds between two batches.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    /// The size of batches, in bytes, above which larger ones only take memory; `None` when the size matters.
+    fn most_batch_bytes(&self) -> Option<usize> {
+        None
+    }
+}
+
+#[cfg(feature = "mock")]
+mockall::mock! {
+    /// A [`BatchSink`] that does as a test tells it to, and has nothing to say of memory.
+    pub BatchSink {}
+
+    #[async_trait]
+    impl BatchSink for BatchSink {
+        async fn start(&mut self, schema: SchemaRef) -> Result<()>;
+        async fn write(&mut self, index: u64, batch: RecordBatch) -> Result<()>;
+        async fn finish(&mut self) -> Result<SinkSummary>;
+        async fn abort(&mut self);
+    }
 }

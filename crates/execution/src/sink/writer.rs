@@ -10,13 +10,19 @@ use async_trait::async_trait;
 use lakepilot_query::{Error, ErrorKind, Result};
 
 use super::encoder::{Encoder, FileFormat};
+use super::parquet::Limits;
 use super::{BatchSink, SinkSummary};
+
+/// Where the size of batches does not show in the file, larger ones than this only take memory.
+const MOST_BATCH_BYTES: usize = 16_000_000;
 
 /// Encodes batches into a writer, on a thread where that may block.
 pub struct WriterSink<W: Write + Send + 'static> {
     format: FileFormat,
     name: Arc<str>,
     state: State<W>,
+    limits: Limits,
+    held_bytes: usize,
     /// The time that encoding took, writing included where the encoder does not put it off.
     encoding: Duration,
 }
@@ -36,6 +42,8 @@ impl<W: Write + Send + 'static> WriterSink<W> {
             format,
             name: name.into(),
             state: State::Fresh(writer),
+            limits: Limits::default(),
+            held_bytes: 0,
             encoding: Duration::ZERO,
         }
     }
@@ -85,23 +93,26 @@ fn misused<T>() -> Result<T> {
 #[async_trait]
 impl<W: Write + Send + 'static> BatchSink for WriterSink<W> {
     async fn start(&mut self, schema: SchemaRef) -> Result<()> {
-        let format = self.format;
+        let (format, limits) = (self.format, self.limits);
         self.blocking(move |state| match state {
-            State::Fresh(writer) => Ok((State::Open(Encoder::new(format, &schema, writer)?), ())),
+            State::Fresh(writer) => Ok((State::Open(Encoder::new(format, &schema, writer, limits)?), ())),
             _ => misused(),
         })
         .await
     }
 
     async fn write(&mut self, _index: u64, batch: RecordBatch) -> Result<()> {
-        self.blocking(move |state| match state {
-            State::Open(mut encoder) => {
-                encoder.write(&batch)?;
-                Ok((State::Open(encoder), ()))
-            }
-            _ => misused(),
-        })
-        .await
+        self.held_bytes = self
+            .blocking(move |state| match state {
+                State::Open(mut encoder) => {
+                    encoder.write(&batch)?;
+                    let held_bytes = encoder.held_bytes();
+                    Ok((State::Open(encoder), held_bytes))
+                }
+                _ => misused(),
+            })
+            .await?;
+        Ok(())
     }
 
     async fn finish(&mut self) -> Result<SinkSummary> {
@@ -122,5 +133,17 @@ impl<W: Write + Send + 'static> BatchSink for WriterSink<W> {
 
     async fn abort(&mut self) {
         self.state = State::Gone;
+    }
+
+    fn limit_memory(&mut self, bytes: usize) {
+        self.limits = Limits::within(bytes);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    fn most_batch_bytes(&self) -> Option<usize> {
+        (!self.format.keeps_batches()).then_some(MOST_BATCH_BYTES)
     }
 }

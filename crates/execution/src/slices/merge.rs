@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::plan::{SliceOrder, Slicing};
-use super::queue::{Gauge, Popped, Queue};
+use super::queue::{Popped, Queue};
 use crate::faults::Retries;
+use crate::memory::Memory;
 use crate::progress::{EventSender, ProgressEvent};
 
 /// What a run of slices needs beside the query.
@@ -22,7 +23,7 @@ pub(crate) struct SliceRun {
     pub(crate) budget_bytes: usize,
     pub(crate) retries: Retries,
     pub(crate) events: EventSender,
-    pub(crate) queued: Arc<Gauge>,
+    pub(crate) memory: Arc<Memory>,
 }
 
 /// Runs the slices of a query. The stream has the rows of all, in the order that the slicing asks for.
@@ -149,7 +150,7 @@ impl Merge {
             let queue = Arc::new(Queue::new(
                 self.share_bytes,
                 Arc::clone(&self.arrived),
-                Arc::clone(&self.run.queued),
+                &self.run.memory,
             ));
             self.active.push_back(Active {
                 index: slice.index,
@@ -235,11 +236,14 @@ impl Worker {
             ));
         }
         self.end.0.wake();
-        while let Some(batch) = stream.next().await.transpose()? {
-            if batch.num_rows() > 0 {
-                self.end.0.push(batch).await;
+        loop {
+            // Asked for only when there is room, a batch takes none before.
+            self.end.0.has_room().await;
+            match stream.next().await.transpose()? {
+                None => return Ok(()),
+                Some(batch) if batch.num_rows() == 0 => {}
+                Some(batch) => self.end.0.push(batch),
             }
         }
-        Ok(())
     }
 }

@@ -8,4 +8,3 @@ mod queue;
 pub use auto::{auto_slices, slices_along};
 pub(crate) use merge::{SliceRun, run_slices};
 pub use plan::{ScanPredicate, SliceOrder, SliceRule, Slicing};
-pub(crate) use queue::Gauge;

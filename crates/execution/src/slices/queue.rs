@@ -1,16 +1,17 @@
 //! What one slice has fetched and nobody has taken yet.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use lakepilot_query::{Error, Result};
 use tokio::sync::Notify;
 
+use crate::memory::{Held, Memory};
 use crate::size::batch_bytes;
 
-/// Batches on their way from the task of a slice to the merge, at most about `share_bytes` of them.
+/// Batches on their way from the task of a slice to the merge: at most `share_bytes` of them, the one that is being decoded
+/// included, or that one alone.
 ///
 /// Every slice has a share of its own: were it one budget, slices that wait for their turn could hold all of it, and the
 /// one whose turn it is could not go on.
@@ -21,35 +22,15 @@ pub(super) struct Queue {
     room: Notify,
     /// Wakes the merge, which waits for all slices at once.
     arrived: Arc<Notify>,
-    queued: Arc<Gauge>,
 }
 
-/// How many bytes all queues of a run hold, and have held at most.
-#[derive(Debug, Default)]
-pub(crate) struct Gauge {
-    now: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl Gauge {
-    pub(crate) fn most(&self) -> usize {
-        self.most.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, bytes: usize) {
-        let now = self.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.most.fetch_max(now, Ordering::Relaxed);
-    }
-
-    fn take(&self, bytes: usize) {
-        self.now.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-#[derive(Default)]
 struct State {
     batches: VecDeque<(RecordBatch, usize)>,
     bytes: usize,
+    /// The bytes that are here, and those of the batch that is on its way.
+    held: Held,
+    /// The largest batch so far: what the next one is expected to take.
+    largest_bytes: usize,
     rows: u64,
     handed_over: bool,
     end: Option<Result<()>>,
@@ -65,30 +46,48 @@ pub(super) enum Popped {
 }
 
 impl Queue {
-    pub(super) fn new(share_bytes: usize, arrived: Arc<Notify>, queued: Arc<Gauge>) -> Self {
+    pub(super) fn new(share_bytes: usize, arrived: Arc<Notify>, memory: &Arc<Memory>) -> Self {
+        let state = State {
+            batches: VecDeque::new(),
+            bytes: 0,
+            held: Held::nothing(memory),
+            largest_bytes: 0,
+            rows: 0,
+            handed_over: false,
+            end: None,
+        };
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(state),
             share_bytes,
             room: Notify::new(),
             arrived,
-            queued,
         }
     }
 
-    /// Puts a batch in, when there is room. There always is in an empty queue.
-    pub(super) async fn push(&self, batch: RecordBatch) {
-        let bytes = batch_bytes(&batch);
+    /// Waits until a batch as large as the largest so far has room. It always has in an empty queue.
+    pub(super) async fn has_room(&self) {
         loop {
             {
                 let mut state = self.state();
-                if state.batches.is_empty() || state.bytes + bytes <= self.share_bytes {
-                    state.bytes += bytes;
-                    state.batches.push_back((batch, bytes));
-                    self.queued.add(bytes);
-                    break;
+                let with_next = state.bytes + state.largest_bytes;
+                if state.batches.is_empty() || with_next <= self.share_bytes {
+                    return state.held.set(with_next);
                 }
             }
             self.room.notified().await;
+        }
+    }
+
+    /// Puts a batch in, for which there was room before it was asked for.
+    pub(super) fn push(&self, batch: RecordBatch) {
+        let bytes = batch_bytes(&batch);
+        {
+            let mut state = self.state();
+            state.bytes += bytes;
+            state.largest_bytes = state.largest_bytes.max(bytes);
+            state.batches.push_back((batch, bytes));
+            let held = state.bytes;
+            state.held.set(held);
         }
         self.arrived.notify_one();
     }
@@ -104,7 +103,8 @@ impl Queue {
         let mut state = self.state();
         if !state.handed_over {
             state.batches.clear();
-            self.queued.take(std::mem::take(&mut state.bytes));
+            state.bytes = 0;
+            state.held.set(0);
         }
         !state.handed_over
     }
@@ -113,7 +113,8 @@ impl Queue {
         let mut state = self.state();
         if let Some((batch, bytes)) = state.batches.pop_front() {
             state.bytes -= bytes;
-            self.queued.take(bytes);
+            let held = state.bytes;
+            state.held.set(held);
             state.rows += batch.num_rows() as u64;
             state.handed_over = true;
             self.room.notify_one();

@@ -1,0 +1,268 @@
+//! Parquet, whose columns are encoded on several threads.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{FieldRef, SchemaRef};
+use lakepilot_query::{Error, ErrorKind, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+
+use crate::size::column_bytes;
+
+/// Rows of a row group: enough to compress well, few enough to hold.
+const ROW_GROUP_ROWS: usize = 256 * 1024;
+
+/// Encoded bytes of a row group, all of which are held until it is written: for rows that are wide.
+const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
+
+/// A row group of less is not worth its metadata, whatever the memory.
+const LEAST_ROW_GROUP_BYTES: usize = 512 * 1024;
+
+/// Below this, starting a thread takes longer than it saves.
+const LEAST_BYTES_FOR_THREADS: usize = 256 * 1024;
+
+/// More threads find nothing to do, since few columns are large.
+const MOST_THREADS: usize = 8;
+
+/// What a writer may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    row_group_bytes: usize,
+    threads: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            row_group_bytes: ROW_GROUP_BYTES,
+            threads: thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS)),
+        }
+    }
+}
+
+impl Limits {
+    /// So that a writer holds about this many bytes. Beside the pages that are encoded there is, for each column, one that
+    /// is not yet, and the values of its dictionary: half is for these.
+    pub(crate) fn within(bytes: usize) -> Self {
+        Self {
+            row_group_bytes: (bytes / 2).clamp(LEAST_ROW_GROUP_BYTES, ROW_GROUP_BYTES),
+            ..Self::default()
+        }
+    }
+}
+
+/// Writes record batches as Parquet: zstd, dictionary columns kept.
+///
+/// The columns of a batch are encoded side by side, the large ones first; the pages of a row group are held until it is
+/// full, and are then written in the order of the columns, as the format wants it.
+pub(crate) struct ParquetWriter<W: Write + Send> {
+    file: SerializedFileWriter<W>,
+    factory: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+    limits: Limits,
+    group: Option<RowGroup>,
+    groups: usize,
+}
+
+/// The row group that is being filled.
+struct RowGroup {
+    /// For each column of the schema, a writer for each of its leaves.
+    columns: Vec<Vec<ArrowColumnWriter>>,
+    rows: usize,
+    encoded_bytes: usize,
+}
+
+impl<W: Write + Send> ParquetWriter<W> {
+    pub(crate) fn new(writer: W, schema: &SchemaRef, limits: Limits) -> Result<Self> {
+        let compression = Compression::ZSTD(ZstdLevel::try_new(1).map_err(parquet_error)?);
+        let properties = WriterProperties::builder().set_compression(compression).build();
+        let options = ArrowWriterOptions::new().with_properties(properties);
+        let (file, factory) = ArrowWriter::try_new_with_options(writer, Arc::clone(schema), options)
+            .and_then(ArrowWriter::into_serialized_writer)
+            .map_err(parquet_error)?;
+        Ok(Self {
+            file,
+            factory,
+            schema: Arc::clone(schema),
+            limits,
+            group: None,
+            groups: 0,
+        })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let mut group = match self.group.take() {
+                Some(group) => group,
+                None => self.new_group()?,
+            };
+            let rows = group.room(self.limits).min(batch.num_rows() - start);
+            group.write(&self.schema, &batch.slice(start, rows), self.limits.threads)?;
+            start += rows;
+            if group.is_full(self.limits) {
+                self.write_group(group)?;
+            } else {
+                self.group = Some(group);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes that wait to be written.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let writers = self.group.iter().flat_map(|group| group.columns.iter().flatten());
+        writers.map(ArrowColumnWriter::memory_size).sum()
+    }
+
+    /// Writes what is left, and the footer.
+    pub(crate) fn finish(mut self) -> Result<W> {
+        if let Some(group) = self.group.take() {
+            self.write_group(group)?;
+        }
+        self.file.into_inner().map_err(parquet_error)
+    }
+
+    fn new_group(&mut self) -> Result<RowGroup> {
+        let writers = self.factory.create_column_writers(self.groups).map_err(parquet_error)?;
+        self.groups += 1;
+        let mut columns: Vec<Vec<ArrowColumnWriter>> = self.schema.fields().iter().map(|_| Vec::new()).collect();
+        let leaves = self.file.schema_descr();
+        for (leaf, writer) in writers.into_iter().enumerate() {
+            columns
+                .get_mut(leaves.get_column_root_idx(leaf))
+                .ok_or_else(too_many_leaves)?
+                .push(writer);
+        }
+        Ok(RowGroup {
+            columns,
+            rows: 0,
+            encoded_bytes: 0,
+        })
+    }
+
+    fn write_group(&mut self, group: RowGroup) -> Result<()> {
+        let columns = group.columns.into_iter().enumerate().collect();
+        let closed = Mutex::new(Vec::new());
+        // The last page of each column is compressed only now.
+        side_by_side(
+            columns,
+            self.limits.threads,
+            |(column, writers): (usize, Vec<ArrowColumnWriter>)| {
+                for (leaf, writer) in writers.into_iter().enumerate() {
+                    let chunk = writer.close().map_err(parquet_error)?;
+                    let mut closed = closed.lock().unwrap_or_else(PoisonError::into_inner);
+                    closed.push((column, leaf, chunk));
+                }
+                Ok(())
+            },
+        )?;
+        let mut closed = closed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        closed.sort_by_key(|(column, leaf, _)| (*column, *leaf));
+        let mut written = self.file.next_row_group().map_err(parquet_error)?;
+        for (_, _, chunk) in closed {
+            chunk.append_to_row_group(&mut written).map_err(parquet_error)?;
+        }
+        written.close().map_err(parquet_error)?;
+        Ok(())
+    }
+}
+
+impl RowGroup {
+    fn is_full(&self, limits: Limits) -> bool {
+        self.rows >= ROW_GROUP_ROWS || self.encoded_bytes >= limits.row_group_bytes
+    }
+
+    /// How many more rows fit, at least one, if they are like those that are here.
+    fn room(&self, limits: Limits) -> usize {
+        let rows = ROW_GROUP_ROWS.saturating_sub(self.rows);
+        let left_bytes = limits.row_group_bytes.saturating_sub(self.encoded_bytes);
+        let by_bytes = match self.encoded_bytes.checked_div(self.rows) {
+            Some(row_bytes) if row_bytes > 0 => left_bytes / row_bytes,
+            _ => rows,
+        };
+        rows.min(by_bytes).max(1)
+    }
+
+    fn write(&mut self, schema: &SchemaRef, batch: &RecordBatch, threads: usize) -> Result<()> {
+        let columns = schema.fields().iter().zip(batch.columns()).zip(&mut self.columns);
+        let mut columns: Vec<_> = columns
+            .map(|((field, column), writers)| (column_bytes(column), field, column, writers))
+            .collect();
+        let bytes: usize = columns.iter().map(|(bytes, ..)| *bytes).sum();
+        columns.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
+        let threads = if bytes < LEAST_BYTES_FOR_THREADS { 1 } else { threads };
+        side_by_side(columns, threads, |(_, field, column, writers)| {
+            encode(field, column, writers)
+        })?;
+        self.rows += batch.num_rows();
+        self.encoded_bytes = self
+            .columns
+            .iter()
+            .flatten()
+            .map(ArrowColumnWriter::get_estimated_total_bytes)
+            .sum();
+        Ok(())
+    }
+}
+
+fn encode(field: &FieldRef, column: &ArrayRef, writers: &mut [ArrowColumnWriter]) -> Result<()> {
+    let leaves = compute_leaves(field, column).map_err(parquet_error)?;
+    if leaves.len() != writers.len() {
+        return Err(too_many_leaves());
+    }
+    for (leaf, writer) in leaves.iter().zip(writers) {
+        writer.write(leaf).map_err(parquet_error)?;
+    }
+    Ok(())
+}
+
+fn too_many_leaves() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "a column of the result has other parts than its schema in Parquet",
+    )
+}
+
+/// Does every piece of work, on so many threads, in the order of the pieces; the first error ends it.
+fn side_by_side<T: Send>(work: Vec<T>, threads: usize, each: impl Fn(T) -> Result<()> + Sync) -> Result<()> {
+    let threads = threads.min(work.len());
+    let waiting = Mutex::new(work.into_iter());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let one_after_the_other = || {
+        while let Some(piece) = next() {
+            each(piece)?;
+        }
+        Ok(())
+    };
+    if threads <= 1 {
+        return one_after_the_other();
+    }
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one_after_the_other)).collect();
+        let mut outcome = one_after_the_other();
+        for other in others {
+            let ended_early = |_| Err(Error::new(ErrorKind::Internal, "a thread that encodes ended early"));
+            outcome = outcome.and(other.join().unwrap_or_else(ended_early));
+        }
+        outcome
+    })
+}
+
+pub(crate) fn parquet_error(error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+            Ok(io) => Error::from(*io),
+            Err(source) => Error::new(ErrorKind::Internal, source.to_string()),
+        },
+        ParquetError::NYI(message) => Error::new(ErrorKind::Unsupported, message),
+        other => Error::new(ErrorKind::Internal, other.to_string()).with_source(other),
+    }
+}
