@@ -13,6 +13,15 @@ use crate::attribution::Attribution;
 use crate::credentials::{CredentialProvider, StaticCredentials};
 use crate::deadline::Limits;
 
+/// 500 MB/s over a round trip of 60 ms.
+const DEFAULT_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
+
+/// What HTTP/2 begins with.
+const LEAST_WINDOW_BYTES: u32 = 65_535;
+
+/// As much as HTTP/2 can say.
+pub(crate) const MOST_WINDOW_BYTES: u32 = (1 << 31) - 1;
+
 /// How a query is put to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum QuerySpelling {
@@ -48,6 +57,7 @@ pub struct ClientConfig {
     pub(crate) limits: Limits,
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) max_message_bytes: usize,
+    pub(crate) window_bytes: u32,
     pub(crate) spelling: QuerySpelling,
 }
 
@@ -69,6 +79,7 @@ impl ClientConfig {
             limits: Limits::default(),
             ping_interval: None,
             max_message_bytes: 256 * 1024 * 1024,
+            window_bytes: DEFAULT_WINDOW_BYTES,
             spelling: QuerySpelling::default(),
         })
     }
@@ -202,6 +213,18 @@ impl ClientConfig {
         Ok(self)
     }
 
+    /// With so many bytes that a server may send on one stream before they are read; 32 MiB otherwise, at least 64 KiB and
+    /// at most 2 GiB.
+    ///
+    /// They are held in memory when the reader is slower than the server. A stream is no faster than a window for each
+    /// round trip: 1 MiB is 50 MB/s over 20 ms.
+    #[must_use]
+    pub fn with_window_bytes(mut self, bytes: usize) -> Self {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.window_bytes = bytes.clamp(LEAST_WINDOW_BYTES, MOST_WINDOW_BYTES);
+        self
+    }
+
     /// Puts queries to the server in another way.
     #[must_use]
     pub fn with_spelling(mut self, spelling: QuerySpelling) -> Self {
@@ -239,6 +262,7 @@ impl fmt::Debug for ClientConfig {
             .field("limits", &self.limits)
             .field("ping_interval", &self.ping_interval)
             .field("max_message_bytes", &self.max_message_bytes)
+            .field("window_bytes", &self.window_bytes)
             .field("spelling", &self.spelling)
             .finish()
     }
@@ -288,6 +312,13 @@ mod tests {
             shown.contains("authorization") && shown.contains("x-api-key"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn windows_are_what_http_can_say() {
+        for (bytes, window) in [(0, 65_535), (1 << 20, 1 << 20), (usize::MAX, (1 << 31) - 1)] {
+            assert_eq!(config().with_window_bytes(bytes).window_bytes, window);
+        }
     }
 
     #[test]

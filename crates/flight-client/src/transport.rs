@@ -11,7 +11,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::address::ServerUrl;
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, MOST_WINDOW_BYTES};
 use crate::failure;
 use crate::quick_ack::QuickAckStream;
 
@@ -21,13 +21,10 @@ pub(crate) type FlightService = FlightServiceClient<Channel>;
 /// Half of the time and of the processor on both sides of a large result, against HTTP/2's default of 16 KiB.
 const FRAME_BYTES: u32 = 256 * 1024;
 
-/// What may be under way on one stream: 500 MB/s over a round trip of 60 ms.
-const STREAM_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
-
 /// What may be under way on all streams of a connection: as much as HTTP/2 can say. Each stream has its own limit; were
 /// there a lower one for all, streams that nobody reads at the moment would use it up, and the one that is read would stand
 /// still, for ever if the others wait for it.
-const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+const CONNECTION_WINDOW_BYTES: u32 = MOST_WINDOW_BYTES;
 
 /// Error messages travel as headers, and one that lists the columns of a wide view is longer than the default of 16 KiB.
 const HEADERS_BYTES: u32 = 1024 * 1024;
@@ -76,7 +73,7 @@ fn endpoint(config: &ClientConfig, url: &ServerUrl) -> Result<Endpoint> {
         .map_err(|error| Error::new(ErrorKind::Internal, "the user agent cannot be sent").with_source(error))?
         .connect_timeout(config.connect_timeout)
         .max_frame_size(FRAME_BYTES)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_stream_window_size(config.window_bytes)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_max_header_list_size(HEADERS_BYTES);
     let endpoint = match config.ping_interval {
