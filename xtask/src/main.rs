@@ -12,6 +12,8 @@ mod cargo;
 mod ci;
 mod conformance;
 mod layers;
+#[cfg(target_os = "linux")]
+mod memory;
 #[cfg(unix)]
 mod micromegas;
 mod python_env;
@@ -53,6 +55,9 @@ enum Command {
     Conformance(conformance::Options),
     /// How right estimates are, on a generated lake and on the real service
     Accuracy(accuracy::Options),
+    /// Peak memory of the release program over a large result, with and without a budget
+    #[cfg(target_os = "linux")]
+    Memory(memory::Options),
     /// Makes the virtual environment of the published Python clients, and prints its folder
     PythonEnv,
 }
@@ -78,6 +83,8 @@ fn run(command: Command) -> Result<()> {
         Command::Micromegas(command) => micromegas::run(&workspace, &command),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Accuracy(options) => accuracy::run(&workspace, &options),
+        #[cfg(target_os = "linux")]
+        Command::Memory(options) => memory::run(&workspace, &options),
         Command::PythonEnv => {
             println!("{}", python_env::ensure(&workspace)?.display());
             Ok(())
