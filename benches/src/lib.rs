@@ -2,12 +2,15 @@
 //!
 //! The rows are the same in every run: what varies is worked out from the number of the row.
 
+use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, DictionaryArray, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Int32Type, SchemaRef};
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
 use async_trait::async_trait;
 use lakepilot_query::{PreparedQuery, Query, QueryService, RecordBatchStream, Result};
 
@@ -108,5 +111,47 @@ impl QueryService for MemoryService {
 
     async fn prepare(&self, _query: &Query) -> Result<PreparedQuery> {
         Ok(PreparedQuery::new(self.batches[0].schema()))
+    }
+}
+
+/// Answers every query with the same batches, which it has as bytes and decodes as they are asked for: what a transport
+/// does at the least.
+#[derive(Clone, Debug)]
+pub struct EncodedService {
+    schema: SchemaRef,
+    bytes: Arc<[u8]>,
+}
+
+impl EncodedService {
+    /// A service that has these batches; there has to be one.
+    ///
+    /// # Errors
+    /// `Internal` when they have several schemas.
+    pub fn new(batches: &[RecordBatch]) -> Result<Self> {
+        let schema = batches[0].schema();
+        let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
+        for batch in batches {
+            writer.write(batch)?;
+        }
+        Ok(Self {
+            schema,
+            bytes: writer.into_inner()?.into(),
+        })
+    }
+}
+
+#[async_trait]
+impl QueryService for EncodedService {
+    async fn run(&self, _query: &Query) -> Result<RecordBatchStream> {
+        let batches = StreamReader::try_new(Cursor::new(Arc::clone(&self.bytes)), None)?;
+        let batches = batches.map(|batch| batch.map_err(lakepilot_query::Error::from));
+        Ok(RecordBatchStream::new(
+            Arc::clone(&self.schema),
+            futures::stream::iter(batches),
+        ))
+    }
+
+    async fn prepare(&self, _query: &Query) -> Result<PreparedQuery> {
+        Ok(PreparedQuery::new(Arc::clone(&self.schema)))
     }
 }
