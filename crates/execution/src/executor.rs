@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -34,6 +35,28 @@ pub(crate) struct Run<'a> {
     pub(crate) retries: Retries,
     pub(crate) events: EventSender,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) delivered: Arc<Delivered>,
+}
+
+/// What the sink has taken: to be told with an error, whichever way a run comes to it.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    rows: AtomicU64,
+    batches: AtomicU64,
+}
+
+impl Delivered {
+    fn add(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn told_with(&self, error: Error) -> Error {
+        match (self.rows.load(Ordering::Relaxed), self.batches.load(Ordering::Relaxed)) {
+            (_, 0) => error,
+            (rows, batches) => error.context(format!("after {rows} rows in {batches} batches were delivered")),
+        }
+    }
 }
 
 impl BatchedExecutor {
@@ -60,7 +83,7 @@ impl BatchedExecutor {
     ///
     /// # Errors
     /// Those of the service and of the sink; `TimedOut` when a limit of time ran out; `Cancelled` when the token called the
-    /// run off. The sink was then aborted.
+    /// run off. The sink was then aborted. The message tells how many rows it had taken before, if any.
     pub async fn execute(
         &self,
         query: &Query,
@@ -94,8 +117,10 @@ impl BatchedExecutor {
         sink: &mut dyn BatchSink,
         observer: &dyn ProgressObserver,
     ) -> Result<Statistics> {
-        let outcome = self.within_limits(self.drive(query, slicing, sink, observer)).await;
-        match outcome {
+        let delivered = Arc::<Delivered>::default();
+        let work = self.drive(query, slicing, Arc::clone(&delivered), sink, observer);
+        let outcome = self.within_limits(work).await;
+        match outcome.map_err(|error| delivered.told_with(error)) {
             Ok(statistics) => {
                 observer.on_event(&ProgressEvent::Finished(Box::new(statistics.clone())));
                 Ok(statistics)
@@ -151,6 +176,7 @@ impl BatchedExecutor {
         &self,
         query: &Query,
         slicing: Option<&Slicing>,
+        delivered: Arc<Delivered>,
         sink: &mut dyn BatchSink,
         observer: &dyn ProgressObserver,
     ) -> Result<Statistics> {
@@ -162,6 +188,7 @@ impl BatchedExecutor {
             retries: self.retries(),
             events,
             memory: Arc::default(),
+            delivered,
         };
         self.tell_batch_size(slicing.is_some(), observer);
         let working = self.work(&run, sink, observer);
@@ -214,7 +241,7 @@ impl BatchedExecutor {
                 .map_or(shares.batch_size, |most| shares.batch_size.at_most(most));
             let source = Source::new(stream, batch_size, start, &run.memory);
             let estimating = self.estimate(run.query, observer);
-            let pumping = pump(source, sink, observer, &mut recorder, &run.memory);
+            let pumping = pump(source, sink, observer, &mut recorder, &run);
             futures::pin_mut!(estimating, pumping);
             let mut asking = self.estimator.is_some();
             loop {
@@ -284,11 +311,11 @@ async fn pump(
     sink: &mut dyn BatchSink,
     observer: &dyn ProgressObserver,
     recorder: &mut Recorder,
-    memory: &Arc<Memory>,
+    run: &Run<'_>,
 ) -> Result<()> {
     let mut index = 0;
     let mut meter = Meter::default();
-    let (mut with_consumer, mut in_sink) = (Held::nothing(memory), Held::nothing(memory));
+    let (mut with_consumer, mut in_sink) = (Held::nothing(&run.memory), Held::nothing(&run.memory));
     let begun = Instant::now();
     let mut current = source.next(observer).await?;
     recorder.starved(begun.elapsed());
@@ -299,7 +326,13 @@ async fn pump(
         let rows = batch.num_rows() as u64;
         let bytes = meter.added_bytes(&batch) as u64;
         with_consumer.set(batch_bytes(&batch));
-        let (written, (outcome, gathered)) = write_and_gather(&mut source, sink, observer, index, batch).await?;
+        let writing = async {
+            let begun = Instant::now();
+            sink.write(index, batch).await?;
+            run.delivered.add(rows);
+            Ok(begun.elapsed())
+        };
+        let (written, (outcome, gathered)) = write_and_gather(&mut source, observer, writing).await?;
         with_consumer.set(0);
         in_sink.set(sink.held_bytes());
         recorder.consumed(rows, bytes, written);
@@ -318,10 +351,7 @@ async fn pump(
             Err(error) => Err(error),
         };
         recorder.starved(gathered.saturating_sub(written) + begun.elapsed());
-        current = next.map_err(|error| {
-            let rows = recorder.rows();
-            error.context(format!("after {rows} rows in {index} batches were delivered"))
-        })?;
+        current = next?;
     }
     recorder.merged(source.merge_time());
     Ok(())
@@ -330,13 +360,10 @@ async fn pump(
 /// Writes a batch while the next one is gathered; tells how long each took.
 async fn write_and_gather(
     source: &mut Source,
-    sink: &mut dyn BatchSink,
     observer: &dyn ProgressObserver,
-    index: u64,
-    batch: RecordBatch,
+    writing: impl Future<Output = Result<Duration>>,
 ) -> Result<(Duration, (Result<()>, Duration))> {
     let begun = Instant::now();
-    let writing = async { sink.write(index, batch).await.map(|()| begun.elapsed()) };
     let gathering = async { (source.gather(observer).await, begun.elapsed()) };
     futures::pin_mut!(writing, gathering);
     // A sink that fails is not to wait for a server that is slow.

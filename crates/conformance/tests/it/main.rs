@@ -1,6 +1,7 @@
 //! Integration tests against whole servers.
 
 mod corpus;
+mod faults;
 mod fixes;
 mod python;
 mod sarif;

@@ -303,6 +303,8 @@ impl PartWriter {
             retries: Retries::new(RetryPolicy::none()),
             events: self.events.clone(),
             memory: Arc::clone(&self.memory),
+            // What a part took before it failed is thrown away with it.
+            delivered: Arc::default(),
         };
         let received = Received {
             totals: &self.totals,

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use lakepilot_execution::{
-    AsyncCallbackSink, BatchSize, BatchedExecutor, DiscardSink, ExecutionOptions, NoProgress, ProgressEvent,
-    ProgressObserver, RetryPolicy, Timeouts,
+    AsyncCallbackSink, BatchSize, BatchedExecutor, CallbackSink, DiscardSink, ExecutionOptions, NoProgress,
+    ProgressEvent, ProgressObserver, RetryPolicy, Timeouts,
 };
 use lakepilot_query::{Error, ErrorKind, MockQueryService, RecordBatchStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::service::{End, Scripted, batch, query, schema};
 
@@ -109,4 +110,32 @@ async fn a_failure_after_rows_tells_how_many_were_delivered() {
         error.message(),
         "after 5 rows in 2 batches were delivered: divide by zero"
     );
+}
+
+#[tokio::test]
+async fn a_limit_on_the_whole_and_a_cancellation_tell_what_was_delivered_too() {
+    let expected = "after 5 rows in 2 batches were delivered: ";
+    let service = || Scripted::new(vec![batch(0, 3), batch(3, 2)], End::Never);
+    let limited = options(Timeouts::none().with_total(SOON));
+    let error = BatchedExecutor::new(service(), limited)
+        .execute(&query(), &mut DiscardSink, &NoProgress)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(error.message().starts_with(expected), "{error}");
+
+    let token = CancellationToken::new();
+    let cancelling = options(Timeouts::none()).with_cancellation(token.clone());
+    let mut sink = CallbackSink::new(|index, _| {
+        if index == 1 {
+            token.cancel();
+        }
+        Ok(())
+    });
+    let error = BatchedExecutor::new(service(), cancelling)
+        .execute(&query(), &mut sink, &NoProgress)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert!(error.message().starts_with(expected), "{error}");
 }

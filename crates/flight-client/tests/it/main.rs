@@ -8,6 +8,7 @@ mod hostile;
 mod ingestion;
 mod prepare;
 mod queries;
+mod schedules;
 mod secrets;
 mod server;
 mod server_metadata;
