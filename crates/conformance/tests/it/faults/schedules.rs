@@ -64,7 +64,7 @@ impl Case {
                 2 => Way::Sliced(SliceOrder::Ascending),
                 _ => Way::Sliced(SliceOrder::Unordered),
             },
-            spelling: if seed / 4 % 2 == 0 {
+            spelling: if (seed / 4).is_multiple_of(2) {
                 QuerySpelling::FlightInfo
             } else {
                 QuerySpelling::DirectTicket
