@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
 use lakepilot_query::{Error, ErrorKind, Query, QueryService, RecordBatchStream, Result};
 
 use crate::estimate::{Estimate, RowEstimator};
