@@ -223,6 +223,23 @@ mod tests {
         }
     }
 
+    /// Whoever makes the digest of the plan anew has another one to make.
+    #[test]
+    fn a_partition_that_was_put_in_is_refused_for_its_own_digest() {
+        let lake = crate::FakeLake::new(vec![crate::fake::partition("x", "p", 0, 1)]);
+        let plan = futures::executor::block_on(lake.admin().plan_non_global()).unwrap();
+        let mut content = plan.content.clone();
+        content.instances[0].partitions[0].file_path = Some("other".to_owned());
+        let forged = serde_json::to_string(&RetirementPlan::sealed(content).unwrap()).unwrap();
+        let error = RetirementPlan::from_json(&forged).unwrap_err();
+        assert!(
+            error
+                .message()
+                .starts_with("its partitions are not those of its digest"),
+            "{error}"
+        );
+    }
+
     #[test]
     fn the_first_difference_is_told_with_its_place() {
         check(json!({"a": [1, {"b": 2}]}), json!({"a": [1, {"b": 2}]}), None);

@@ -2,7 +2,11 @@
 
 mod apply;
 mod by_range;
+mod journal;
+mod kept_lake;
 mod lake;
 mod materialise;
 mod plan;
+mod retention;
 mod safety;
+mod saved;
