@@ -1,5 +1,6 @@
 //! The cases, in the order in which they are run: those that change the lake come last.
 
+mod administration;
 mod catalogue;
 mod errors;
 mod guide;
@@ -116,6 +117,21 @@ const CASES: &[Case] = &[
         name: "retire-non-global",
         proves: "the guide: all instances but global are retired",
         run: |context| Box::pin(retirement::non_global(context)),
+    },
+    Case {
+        name: "all-or-none",
+        proves: "a statement that names several partitions retires all of them or none",
+        run: |context| Box::pin(administration::all_or_none(context)),
+    },
+    Case {
+        name: "plan-file",
+        proves: "a plan that was saved is applied once, and what is gone is what was planned",
+        run: |context| Box::pin(administration::plan_file(context)),
+    },
+    Case {
+        name: "retention",
+        proves: "a retention policy takes everything older, and what straddles the cut-off stays",
+        run: |context| Box::pin(administration::retention(context)),
     },
     Case {
         name: "materialise",
