@@ -79,7 +79,7 @@ pub fn render_text(checked: &Checked<'_>, style: TextStyle) -> String {
     text
 }
 
-fn render_finding(checked: &Checked<'_>, finding: &Finding, renderer: &Renderer, width: usize) -> String {
+fn render_finding(checked: &Checked<'_>, finding: &Finding, renderer: &Renderer, terminal_width: usize) -> String {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -87,7 +87,7 @@ fn render_finding(checked: &Checked<'_>, finding: &Finding, renderer: &Renderer,
     };
     let window = window(checked.text, finding);
     // The frame takes some columns on the left.
-    let width = width.saturating_sub(16).max(20);
+    let width = terminal_width.saturating_sub(16).max(20);
     let why = wrapped(finding.why, width);
     let mut group: Group<'_> = level.primary_title(finding.message.as_str()).id(finding.rule).element(
         Snippet::source(window.source)
@@ -109,7 +109,40 @@ fn render_finding(checked: &Checked<'_>, finding: &Finding, renderer: &Renderer,
         );
         group = group.element(Level::HELP.with_name("suggestion").message(wrapped(&text, width)));
     }
-    renderer.render(&[group])
+    let rendered = renderer.render(&[group]);
+    match rendered.split_once('\n') {
+        Some((title, rest)) => format!("{}\n{rest}", wrapped_title(title, terminal_width)),
+        None => rendered,
+    }
+}
+
+/// Breaks a title, which may have escapes in it, between words; what goes on is indented.
+fn wrapped_title(title: &str, width: usize) -> String {
+    const INDENT: usize = 4;
+    let mut wrapped = String::with_capacity(title.len() + 16);
+    let mut column = 0;
+    for (index, word) in title.split(' ').enumerate() {
+        let length = visible_characters(word);
+        if index > 0 && column + 1 + length > width {
+            wrapped.push('\n');
+            wrapped.push_str(&" ".repeat(INDENT));
+            column = INDENT;
+        } else if index > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
+}
+
+/// How many characters of a text are not in escapes.
+fn visible_characters(text: &str) -> usize {
+    let mut pieces = text.split('\u{1b}');
+    let before = pieces.next().map_or(0, |piece| piece.chars().count());
+    let after = pieces.map(|piece| piece.split_once('m').map_or(0, |(_, shown)| shown.chars().count()));
+    before + after.sum::<usize>()
 }
 
 /// The lines of a finding, and where in them it is.

@@ -39,11 +39,15 @@ impl Rule for UnprunedTimeFilter {
             );
             match suggestion {
                 Some(range) => finding
-                    .help(format!(
-                        "give the call the range: --begin {} --end {}",
-                        to_rfc3339(range.begin()),
-                        to_rfc3339(range.end())
-                    ))
+                    .help(match range.end() < context.now {
+                        true => format!(
+                            "give the call the range: --begin {} --end {}",
+                            to_rfc3339(range.begin()),
+                            to_rfc3339(range.end())
+                        ),
+                        // Without an end, a call goes up to now.
+                        false => format!("give the call the range: --begin {}", to_rfc3339(range.begin())),
+                    })
                     .suggest(range),
                 None => finding.help("give the call a time range that holds what the filter lets through"),
             };

@@ -1,9 +1,11 @@
 //! `lakepilot estimate`: how large a result would be.
 
+use chrono::SecondsFormat;
 use lakepilot_analysis::{
-    EstimateBasis, EstimateOptions, ResultEstimate, RowEstimate, ScanEstimate, SizeBasis, estimate_result,
+    ColumnEstimate, EstimateBasis, EstimateOptions, ResultEstimate, RowEstimate, ScanEstimate, SchemaAnalysis,
+    SizeBasis, estimate_result,
 };
-use lakepilot_query::{Result, to_rfc3339};
+use lakepilot_query::Result;
 
 use super::schema;
 use crate::args::EstimateArgs;
@@ -29,73 +31,75 @@ pub(crate) async fn estimate(args: EstimateArgs, context: &Context) -> Result<Ou
 }
 
 fn describe(estimate: &ResultEstimate, width: Option<usize>) -> String {
-    let mut told = schema::describe(&estimate.schema, width);
-    if estimate
-        .schema
-        .columns
-        .iter()
-        .any(|column| column.basis == SizeBasis::Assumed)
-    {
-        told.push_str(&text::wrap(
-            "  lengths that are assumed are measured by --sample, and learnt from every query\n",
-            width,
-        ));
+    let mut told = sizes(&estimate.schema, width);
+    let mut notes = String::new();
+    let is_assumed = |column: &ColumnEstimate| column.basis == SizeBasis::Assumed;
+    if estimate.schema.columns.iter().any(is_assumed) {
+        notes.push_str("  lengths that are assumed are measured by --sample, and learnt from every query\n");
     }
-    if !estimate.scans.is_empty() {
-        told.push('\n');
-        told.push_str(&scans(&estimate.scans, width));
-        told.push_str(&text::wrap(
-            "  from list_partitions() and the time range of the call\n",
-            width,
-        ));
+    for scan in &estimate.scans {
+        notes.push_str(&reads(scan));
     }
     let (expected, interval) = rows(&estimate.rows);
-    let closing = format!(
-        "\nrows   {expected}{interval}\n       from {}\nbytes  {}\n       {}\n",
+    notes.push_str(&format!(
+        "\nrows   {expected}{interval}\n       from {}\nbytes  {}\n       the expected rows times the size of one\n",
         basis(estimate.rows.basis),
         text::bytes(estimate.estimated_bytes),
-        "the expected rows times the size of one",
-    );
-    told.push_str(&text::wrap(&closing, width));
+    ));
+    told.push_str(&text::wrap(&notes, width));
     told
 }
 
-/// What the service would read, a row for each view that the query names.
-fn scans(scans: &[ScanEstimate], width: Option<usize>) -> String {
+/// The columns, with the share of a row that each takes, and what its size stands on.
+fn sizes(schema: &SchemaAnalysis, width: Option<usize>) -> String {
     let headings = [
-        Heading::text("view"),
-        Heading::text("instance"),
-        Heading::text("time"),
-        Heading::number("partitions"),
-        Heading::number("pruned"),
-        Heading::number("files"),
-        Heading::number("file size"),
-        Heading::number("read"),
-        Heading::number("rows"),
+        Heading::text("column"),
+        Heading::number("bytes"),
+        Heading::number("share"),
+        Heading::text("from"),
+        Heading::text("type").optional(),
     ];
-    let rows: Vec<Vec<String>> = scans
+    let rows: Vec<Vec<String>> = schema
+        .columns
         .iter()
-        .map(|scan| {
+        .map(|column| {
             vec![
-                scan.view_set.clone(),
-                scan.instance.clone().unwrap_or_else(|| "(not a literal)".to_owned()),
-                bounds(scan),
-                text::count(scan.partitions_touched),
-                text::count(scan.partitions_pruned),
-                text::count(scan.files),
-                text::bytes(scan.file_bytes as f64),
-                text::bytes(scan.read_bytes),
-                rows(&scan.rows).0,
+                column.name.clone(),
+                format!("{:.1}", column.estimated_bytes),
+                schema::share(column, schema),
+                column.basis.as_str().to_owned(),
+                column.data_type.clone(),
             ]
         })
         .collect();
-    output::table(&headings, &rows, width)
+    output::table(&headings, &rows, width) + &schema::row_size(schema)
 }
 
+/// What the service would read of a view, as list_partitions() has it.
+fn reads(scan: &ScanEstimate) -> String {
+    let instance = scan.instance.as_deref().unwrap_or("an instance that is not a literal");
+    let (expected, interval) = rows(&scan.rows);
+    format!(
+        "\nreads  {} ({instance}), {}\n       {} touched, {} pruned by the range of the call\n       {} of {}, of which {} are read\n       \
+         {expected} rows in that time{interval}\n       from list_partitions()\n",
+        scan.view_set,
+        bounds(scan),
+        text::counted(scan.partitions_touched, "partition"),
+        text::count(scan.partitions_pruned),
+        text::counted(scan.files, "file"),
+        text::bytes(scan.file_bytes as f64),
+        text::bytes(scan.read_bytes),
+    )
+}
+
+/// The time of what is read, to the second.
 fn bounds(scan: &ScanEstimate) -> String {
-    let time = |nanos: Option<i64>| nanos.map(|nanos| to_rfc3339(chrono::DateTime::from_timestamp_nanos(nanos)));
+    let time = |nanos: Option<i64>| {
+        let time = chrono::DateTime::from_timestamp_nanos(nanos?);
+        Some(time.to_rfc3339_opts(SecondsFormat::Secs, true))
+    };
     match (time(scan.time_bounds.begin_nanos), time(scan.time_bounds.end_nanos)) {
-        (None, None) => "all".to_owned(),
+        (None, None) => "of all time".to_owned(),
         (Some(begin), None) => format!("from {begin}"),
         (None, Some(end)) => format!("up to {end}"),
         (Some(begin), Some(end)) => format!("{begin} to {end}"),

@@ -80,10 +80,13 @@ fn list(rules: &[&RuleInfo], width: Option<usize>) -> String {
         .collect();
     let table = output::table(&headings, &rows, None);
     let told = match width {
-        Some(width) if table.lines().any(|line| line.width() > width) => joined(rules, |info| {
-            let why = text::fill(&format!("    {}\n", info.why), width);
-            format!("{} ({})\n{why}", info.name, info.severity)
-        }),
+        Some(width) if table.lines().any(|line| line.width() > width) => rules
+            .iter()
+            .map(|info| {
+                let why = text::fill(&format!("    {}\n", info.why), width);
+                format!("{} ({})\n{why}", info.name, info.severity)
+            })
+            .collect(),
         _ => table,
     };
     let count = text::counted(rules.len() as u64, "rule");

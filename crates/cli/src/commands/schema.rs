@@ -1,6 +1,6 @@
 //! `lakepilot schema`: the columns of a query and the size of its rows, without running it.
 
-use lakepilot_analysis::{SchemaAnalysis, analyze_schema};
+use lakepilot_analysis::{ColumnEstimate, SchemaAnalysis, analyze_schema};
 use lakepilot_query::Result;
 
 use crate::args::SchemaArgs;
@@ -25,12 +25,11 @@ pub(crate) fn describe(analysis: &SchemaAnalysis, width: Option<usize>) -> Strin
     let headings = [
         Heading::text("column"),
         Heading::text("type"),
-        Heading::text("nullable"),
+        Heading::text("nullable").optional(),
         Heading::number("bytes"),
         Heading::number("share"),
         Heading::text("from"),
     ];
-    let whole = analysis.estimated_row_bytes.max(f64::MIN_POSITIVE);
     let rows: Vec<Vec<String>> = analysis
         .columns
         .iter()
@@ -40,14 +39,24 @@ pub(crate) fn describe(analysis: &SchemaAnalysis, width: Option<usize>) -> Strin
                 column.data_type.clone(),
                 if column.nullable { "yes" } else { "no" }.to_owned(),
                 format!("{:.1}", column.estimated_bytes),
-                format!("{:.0} %", column.estimated_bytes / whole * 100.0),
+                share(column, analysis),
                 column.basis.as_str().to_owned(),
             ]
         })
         .collect();
+    output::table(&headings, &rows, width) + &row_size(analysis)
+}
+
+/// The share of a row that a column takes.
+pub(crate) fn share(column: &ColumnEstimate, analysis: &SchemaAnalysis) -> String {
+    let whole = analysis.estimated_row_bytes.max(f64::MIN_POSITIVE);
+    format!("{:.0} %", column.estimated_bytes / whole * 100.0)
+}
+
+/// How many columns there are, and the size of a row, as a line.
+pub(crate) fn row_size(analysis: &SchemaAnalysis) -> String {
     format!(
-        "{}{}, estimated row size {}\n",
-        output::table(&headings, &rows, width),
+        "{}, estimated row size {}\n",
         text::counted(analysis.columns.len() as u64, "column"),
         text::bytes(analysis.estimated_row_bytes)
     )
