@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_flight::{FlightEndpoint, Location};
+use futures::FutureExt;
 use lakepilot_query::{Error, ErrorKind, Query, Result};
 use tonic::{Request, Status};
 
@@ -85,6 +87,7 @@ impl Connection {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let renewals = self.wire.renewals.load(Ordering::Relaxed);
+        let work = self.guarded(call, work);
         match deadline.bound(patience, call, &self.url, work).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -92,6 +95,18 @@ impl Connection {
                 Err(error)
             }
         }
+    }
+
+    /// Does a part of a call. tonic panics on some of what a server may write into its headers, such as details of a status
+    /// that are not base64: that is the server's fault, and an error.
+    pub(crate) async fn guarded<T>(&self, call: Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+        // What the work may leave half done is the state of a call that ends with this error.
+        AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Protocol,
+                format!("what the server at {} answered to {call} is not gRPC", self.url),
+            ))
+        })
     }
 
     /// Has the next call make a new connection, unless somebody has done that since.

@@ -113,7 +113,7 @@ impl FlightClient {
                 }
             };
             let outcome = if progress.waits_for_rows() {
-                step.await?
+                home.guarded(CALL, step).await?
             } else {
                 home.bounded(deadline, &mut patience, CALL, step).await?
             };

@@ -54,12 +54,13 @@
 //!   messages is passed on.
 //! - **Errors** are told apart by [`ErrorKind`](lakepilot_query::ErrorKind). `Unavailable` is a server that cannot be reached
 //!   now; `Protocol` is one that was reached and cannot be talked to, be it for its certificate or for what it answers.
-//!   Nothing that a server sends makes this crate panic: Arrow's reader does on some damaged messages, which is caught, and
-//!   needs `panic = "unwind"`, the default.
+//!   Nothing that a server sends makes this crate panic: Arrow's reader does on some damaged messages, and tonic on some
+//!   headers, which is caught, and needs `panic = "unwind"`, the default.
 //! - **Speed.** Frames of 256 KiB and windows of 32 MiB a stream, TCP_NODELAY, and on Linux TCP_QUICKACK after every read.
 //!
 //! # Features
 //! - `mock`: `MockCredentialProvider`, `MockBulkIngestion` and `MockServerMetadata`, made by `mockall`.
+//! - `fuzzing`: `decode_messages`, which the fuzz target in `fuzz/` calls. Not for use.
 
 mod address;
 mod attribution;
@@ -88,6 +89,8 @@ pub use credentials::{CredentialProvider, StaticCredentials};
 pub use ingestion::BulkIngestion;
 #[cfg(feature = "mock")]
 pub use ingestion::MockBulkIngestion;
+#[cfg(feature = "fuzzing")]
+pub use ipc::decode_messages;
 #[cfg(feature = "mock")]
 pub use server_metadata::MockServerMetadata;
 pub use server_metadata::{SchemaFilter, ServerMetadata, TableFilter};

@@ -4,18 +4,22 @@
 //! a message are checked first, and what the checks do not know is caught: a hostile server gets an error out of us and
 //! nothing else.
 
+mod shape;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow_flight::FlightData;
 use arrow_ipc as ipc;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
 use lakepilot_query::{Error, ErrorKind, Result};
+
+use self::shape::Shape;
 
 /// What a message was.
 #[derive(Debug)]
@@ -31,8 +35,8 @@ pub(crate) enum Decoded {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     schema: Option<SchemaRef>,
-    /// How many columns of the schema, nested ones too, have a variable number of buffers.
-    views: usize,
+    /// What a batch of the schema is made of.
+    shape: Shape,
     dictionaries: HashMap<i64, ArrayRef>,
     max_message_bytes: usize,
 }
@@ -41,7 +45,7 @@ impl Decoder {
     pub(crate) fn new(max_message_bytes: usize) -> Self {
         Self {
             schema: None,
-            views: 0,
+            shape: Shape::default(),
             dictionaries: HashMap::new(),
             max_message_bytes,
         }
@@ -78,7 +82,7 @@ impl Decoder {
             .filter(|schema| schema.fields().is_some())
             .ok_or_else(|| protocol("a schema message has no schema"))?;
         let schema = Arc::new(guarded("a schema", || Ok(ipc::convert::fb_to_schema(schema)))?);
-        self.views = schema.fields().iter().map(|field| count_views(field.data_type())).sum();
+        self.shape = Shape::of(schema.fields().iter().map(AsRef::as_ref));
         self.schema = Some(Arc::clone(&schema));
         Ok(Decoded::Schema(schema))
     }
@@ -112,7 +116,7 @@ impl Decoder {
         let batch = message
             .header_as_record_batch()
             .ok_or_else(|| protocol("a record batch message has no record batch"))?;
-        check_body(&batch, &body, Some(self.views), self.max_message_bytes)?;
+        check_body(&batch, &body, Some(&self.shape), self.max_message_bytes)?;
         let version = message.version();
         // Buffers that are not aligned for their type are copied, one by one; text is used where it arrived.
         let batch = guarded("a record batch", || {
@@ -124,6 +128,28 @@ impl Decoder {
     }
 }
 
+/// The batches of a stream of Flight messages, each of which stands after its length, as Protocol Buffers delimit them.
+///
+/// What the fuzz target calls: what a server sends, without a server.
+///
+/// # Errors
+/// Those that the stream of a query has: `Protocol`, `Unsupported`, `ResourceExhausted`.
+#[cfg(feature = "fuzzing")]
+pub fn decode_messages(mut bytes: &[u8], max_message_bytes: usize) -> Result<Vec<RecordBatch>> {
+    use prost::Message;
+
+    let mut decoder = Decoder::new(max_message_bytes);
+    let mut batches = Vec::new();
+    while !bytes.is_empty() {
+        let message = FlightData::decode_length_delimited(&mut bytes)
+            .map_err(|error| protocol("a message cannot be taken apart").with_source(error))?;
+        if let Decoded::Batch(batch) = decoder.decode(message)? {
+            batches.push(batch);
+        }
+    }
+    Ok(batches)
+}
+
 /// The schema in an encapsulated IPC message, as prepared statements and `FlightInfo` carry it. No bytes are no columns.
 pub(crate) fn decode_schema(bytes: &[u8]) -> Result<SchemaRef> {
     if bytes.is_empty() {
@@ -132,38 +158,24 @@ pub(crate) fn decode_schema(bytes: &[u8]) -> Result<SchemaRef> {
     guarded("a schema", || ipc::convert::try_schema_from_ipc_buffer(bytes)).map(Arc::new)
 }
 
-fn count_views(data_type: &DataType) -> usize {
-    match data_type {
-        DataType::Utf8View | DataType::BinaryView => 1,
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::ListView(field)
-        | DataType::LargeListView(field)
-        | DataType::FixedSizeList(field, _)
-        | DataType::Map(field, _) => count_views(field.data_type()),
-        DataType::Struct(fields) => fields.iter().map(|field| count_views(field.data_type())).sum(),
-        DataType::Union(fields, _) => fields.iter().map(|(_, field)| count_views(field.data_type())).sum(),
-        DataType::RunEndEncoded(ends, values) => count_views(ends.data_type()) + count_views(values.data_type()),
-        _ => 0,
-    }
-}
-
 /// Checks that what a batch says of its body is true, and that it does not unpack to more than a message may be.
 fn check_body(
     batch: &ipc::RecordBatch<'_>,
     body: &Buffer,
-    views: Option<usize>,
+    shape: Option<&Shape>,
     max_message_bytes: usize,
 ) -> Result<()> {
     if batch.length() < 0 {
         return Err(protocol("a batch has a negative number of rows"));
     }
+    let mut nodes = 0;
     for node in batch.nodes().into_iter().flatten() {
         if node.length() < 0 || node.null_count() < 0 || node.null_count() > node.length() {
             return Err(protocol(
                 "a column of a batch has an impossible number of rows or nulls",
             ));
         }
+        nodes += 1;
     }
     let mut unpacked_bytes = 0_u64;
     for buffer in batch.buffers().into_iter().flatten() {
@@ -182,15 +194,18 @@ fn check_body(
         ));
     }
     let buffers = batch.buffers().map_or(0, |buffers| buffers.len() as i64);
-    let mut found = 0;
+    let (mut found, mut variadic) = (0, 0);
     for count in batch.variadicBufferCounts().into_iter().flatten() {
         if count < 0 || count > buffers {
             return Err(protocol("a batch has an impossible number of buffers"));
         }
         found += 1;
+        variadic += count;
     }
-    match views {
-        Some(views) if views != found => Err(protocol("a batch has another number of view columns than its schema")),
+    match shape {
+        Some(shape) if !shape.fits(nodes, buffers, found, variadic) => Err(protocol(
+            "a batch has other columns than the schema that the result began with",
+        )),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, BooleanArray, NullArray, RecordBatch, StringArray, StructArray};
 use arrow_flight::utils::batches_to_flight_data;
 use arrow_flight::{FlightData, FlightEndpoint, FlightInfo};
 use futures::TryStreamExt;
@@ -93,10 +94,52 @@ async fn a_schema_of_garbage_without_endpoints_is_a_protocol_error() {
 
 #[tokio::test]
 async fn a_great_many_empty_batches_arrive() {
-    let messages = batches_to_flight_data(&schema(), vec![batch(&[]); 20_000]).unwrap();
-    let server = TestServer::start(answering(send(messages))).await;
-    let result = client(&server).await.collect(&query()).await.unwrap();
-    assert_eq!((result.num_rows(), result.batches.len()), (0, 20_000));
+    const BATCHES: usize = 30_000;
+    let messages = batches_to_flight_data(&schema(), vec![batch(&[]); 2]).unwrap();
+    let (schema_message, empty) = (&messages[0], &messages[1]);
+    let steps = std::iter::once(schema_message).chain(std::iter::repeat_n(empty, BATCHES));
+    let server = TestServer::start(answering(send(steps.cloned().collect()))).await;
+    let client = client(&server).await;
+    let mut stream = client.run(&query()).await.unwrap();
+    let mut batches = 0;
+    while let Some(batch) = stream.try_next().await.unwrap() {
+        assert_eq!(batch.num_rows(), 0);
+        batches += 1;
+    }
+    assert_eq!(batches, BATCHES);
+}
+
+#[tokio::test]
+async fn a_batch_that_does_not_have_the_schema_of_the_stream_is_a_protocol_error() {
+    let others: [(&str, ArrayRef); 4] = [
+        ("n", Arc::new(StringArray::from(vec!["one", "two"]))),
+        ("n", Arc::new(BooleanArray::from(vec![true, false]))),
+        ("n", Arc::new(NullArray::new(2))),
+        ("n", Arc::new(StructArray::from(batch(&[1, 2])))),
+    ];
+    let first = messages(schema(), &[batch(&[1])]);
+    for (name, column) in others {
+        let other = RecordBatch::try_from_iter([(name, column)]).unwrap();
+        let told = other.schema().to_string();
+        let mut sent = first.clone();
+        sent.extend(messages(other.schema(), &[other]).into_iter().skip(1));
+        let server = TestServer::start(answering(send(sent))).await;
+        let client = client(&server).await;
+        let mut stream = client.run(&query()).await.unwrap();
+        assert_eq!(stream.try_next().await.unwrap(), Some(batch(&[1])));
+        let error = stream.try_next().await.expect_err(&told);
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{told}: {error}");
+    }
+    // With a column more than the schema has.
+    let wide = RecordBatch::try_from_iter([
+        ("n", Arc::clone(batch(&[1]).column(0))),
+        ("m", Arc::clone(batch(&[2]).column(0))),
+    ])
+    .unwrap();
+    let mut sent = first;
+    sent.extend(messages(wide.schema(), &[wide]).into_iter().skip(1));
+    let error = error_of(answering(send(sent))).await;
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
 }
 
 #[tokio::test]
@@ -112,8 +155,24 @@ async fn a_long_error_message_is_whole_and_a_huge_one_does_no_harm() {
     assert!(error.message().contains("column_900"), "{error}");
 
     let huge = "x".repeat(10_000_000);
-    let error = error_of(Script::new().on_flight_info(move |_| Err(Status::internal(huge.clone())))).await;
-    assert!(error.message().len() < 20_000, "{}", error.message().len());
+    let in_mid_stream = {
+        let mut steps = sending(&[batch(&[1])]);
+        steps.push(Step::Fail(Status::internal("x".repeat(2_000_000))));
+        answering(steps)
+    };
+    let at_once = Script::new().on_flight_info(move |_| Err(Status::internal(huge.clone())));
+    for script in [at_once, in_mid_stream] {
+        let error = error_of(script).await;
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Internal | ErrorKind::Protocol | ErrorKind::ResourceExhausted
+            ),
+            "{}",
+            error.kind()
+        );
+        assert!(error.message().len() < 20_000, "{}", error.message().len());
+    }
 }
 
 /// A port where something answers every connection with these bytes and hangs up.

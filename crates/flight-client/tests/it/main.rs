@@ -5,6 +5,7 @@ mod cancellation;
 mod endpoints;
 mod errors;
 mod hostile;
+mod hostile_wire;
 mod ingestion;
 mod prepare;
 mod queries;
