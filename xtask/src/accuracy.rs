@@ -1,10 +1,11 @@
 //! How right estimates are: the program `accuracy` on a generated lake, and on the real service.
 
 use anyhow::Result;
+#[cfg(not(unix))]
+use anyhow::bail;
 use clap::Args;
 
 use crate::cargo::{self, Workspace};
-use crate::conformance::micromegas;
 
 const PAGE: &str = "docs/accuracy.md";
 
@@ -28,4 +29,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         command.arg("--page").arg(workspace.root().join(PAGE));
     }
     cargo::run(&mut command)
+}
+
+#[cfg(unix)]
+fn micromegas(workspace: &Workspace) -> Result<String> {
+    crate::micromegas::ensure_up_spread(workspace)
+}
+
+#[cfg(not(unix))]
+fn micromegas(_: &Workspace) -> Result<String> {
+    bail!("the real service is started on Unix only; leave --real out")
 }

@@ -50,11 +50,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// The address of the real service, which is started and filled when it is not up.
 #[cfg(unix)]
-pub(crate) fn micromegas(workspace: &Workspace) -> Result<String> {
+fn micromegas(workspace: &Workspace) -> Result<String> {
     crate::micromegas::ensure_up(workspace)
 }
 
 #[cfg(not(unix))]
-pub(crate) fn micromegas(_: &Workspace) -> Result<String> {
+fn micromegas(_: &Workspace) -> Result<String> {
     bail!("the real service is started on Unix only; name a server by its address")
 }

@@ -38,6 +38,10 @@ pub enum SizeBasis {
     Sampled,
     /// Results of earlier queries were measured.
     Learnt,
+    /// An expression that makes the text of other columns, whose lengths are known or typical.
+    Computed,
+    /// What is typical of a column that every lake has: a message, a name, a path.
+    Typical,
     /// Nothing that is known: the documented default for values of unknown length.
     Assumed,
 }
@@ -51,6 +55,8 @@ impl SizeBasis {
             Self::Given => "given",
             Self::Sampled => "sample",
             Self::Learnt => "earlier results",
+            Self::Computed => "computed",
+            Self::Typical => "typical",
             Self::Assumed => "assumed",
         }
     }

@@ -33,6 +33,13 @@ impl Default for Amount {
     }
 }
 
+impl Amount {
+    /// The same, of as many processes.
+    pub(super) fn with_processes(self, processes: u32) -> Self {
+        Self { processes, ..self }
+    }
+}
+
 /// What one process sent, in rows of the views.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Filled {

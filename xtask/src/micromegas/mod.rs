@@ -75,11 +75,20 @@ pub(crate) fn run(workspace: &Workspace, command: &Command) -> Result<()> {
 
 /// The address of the service that is up; starts and fills one where none is.
 pub(crate) fn ensure_up(workspace: &Workspace) -> Result<String> {
+    ensure_up_with(workspace, Amount::default())
+}
+
+/// As [`ensure_up`], with telemetry of several processes one after the other, so that there are many partitions.
+pub(crate) fn ensure_up_spread(workspace: &Workspace) -> Result<String> {
+    ensure_up_with(workspace, Amount::default().with_processes(12))
+}
+
+fn ensure_up_with(workspace: &Workspace, amount: Amount) -> Result<String> {
     let home = Home::of(workspace)?;
     if State::read(&home.state_file())?.is_none_or(|state| !state.is_running()) {
         let options = UpOptions {
             fill: true,
-            amount: Amount::default(),
+            amount,
             maintenance: false,
         };
         up(workspace, &home, &options)?;

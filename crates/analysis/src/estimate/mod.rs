@@ -3,9 +3,12 @@
 mod partitions;
 mod rows;
 mod sample;
+mod selectivity;
+mod texts;
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::Schema;
 use futures::future::try_join;
 use lakepilot_catalog::ColumnReader;
 use lakepilot_query::{Clock, Error, ErrorKind, Query, QueryService, QueryServiceExt, Result, SystemClock};
@@ -16,6 +19,7 @@ pub use sample::TextLengths;
 use crate::learnt::ColumnKeys;
 use crate::source::Source;
 use crate::{LearntLengths, SchemaAnalysis, SizeBasis, SizeModel, TimeBounds, model, syntax};
+use partitions::ScannedRows;
 use rows::Rows;
 
 /// What an estimate of rows stands on, from the firmest to none.
@@ -202,17 +206,20 @@ pub async fn estimate_result(
             selectivity = sample::selectivity(service, query, rows).await?;
         }
     }
-    if let Some(learnt) = options.learnt.as_ref().filter(|learnt| !learnt.is_empty()) {
-        let applied = learnt.apply(&ColumnKeys::of(query), &prepared.schema(), &mut sizes);
-        bases.extend(applied.into_iter().map(|column| (column, SizeBasis::Learnt)));
-    }
     if options.count {
         counted = Some(count(service, query).await?);
     }
-    let scans = partitions::estimates(&scans, &listed, query);
+    let nothing = LearntLengths::default();
+    let learnt = options.learnt.as_ref().unwrap_or(&nothing);
+    bases.extend(lengths(query, learnt, &prepared.schema(), &mut sizes));
+    let facts = partitions::facts(&listed);
+    let (scans, scanned): (Vec<ScanEstimate>, Vec<ScannedRows>) =
+        partitions::estimates(&scans, &listed, query).into_iter().unzip();
     let rows = match counted {
         Some(rows) => Rows::exactly(rows as f64),
-        None => with_model(query, |model| rows::of_query(model, &scans, selectivity)).unwrap_or_else(Rows::unknown),
+        None => {
+            with_model(query, |model| rows::of_query(model, &scanned, facts, selectivity)).unwrap_or_else(Rows::unknown)
+        }
     };
     let rows = match query.limit() {
         Some(limit) => rows.at_most(limit as f64),
@@ -225,6 +232,22 @@ pub async fn estimate_result(
         schema,
         scans,
     })
+}
+
+/// Puts the lengths of a result's columns into a model of sizes, where it has none: what was learnt of each, else what the
+/// query tells, else what was learnt of others of its name.
+fn lengths(
+    query: &Query,
+    learnt: &LearntLengths,
+    schema: &Schema,
+    sizes: &mut SizeModel,
+) -> BTreeMap<String, SizeBasis> {
+    let is_learnt = |columns: Vec<String>| columns.into_iter().map(|column| (column, SizeBasis::Learnt));
+    let keys = ColumnKeys::of(query).for_schema(schema);
+    let mut bases: BTreeMap<String, SizeBasis> = is_learnt(learnt.apply(&keys, true, schema, sizes)).collect();
+    bases.extend(with_model(query, |model| texts::apply(model, learnt, schema, sizes)).unwrap_or_default());
+    bases.extend(is_learnt(learnt.apply(&keys, false, schema, sizes)));
+    bases
 }
 
 /// Calls a function with the model of a query; `None` when the text is not one query.

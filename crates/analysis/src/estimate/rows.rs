@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, GroupByExpr, LimitClause, Query, Select, SetExpr, SetOperator, SetQuantifier, Value,
+    BinaryOperator, Distinct, Expr, GroupByExpr, LimitClause, Query, Select, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, Value,
 };
 
-use super::{EstimateBasis, RowEstimate, ScanEstimate};
-use crate::model::{Model, SelectId, SourceColumns, conjuncts, join_constraint, unnested};
+use super::partitions::ScannedRows;
+use super::selectivity::{LakeFacts, groups, independent, selectivity};
+use super::{EstimateBasis, RowEstimate};
+use crate::model::{Model, Resolution, SelectId, SourceColumns, conjuncts, join_constraint, normalized, unnested};
 
 /// A number of rows: at least, probably, at most.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,31 +92,19 @@ impl Rows {
     }
 
     /// Groups: at least one if there is a row, at most as many as there are rows.
-    fn grouped(self) -> Self {
+    fn grouped(self, groups: f64) -> Self {
         Self {
             low: self.low.min(1.0),
-            // Nothing is known of how many groups there are; few is likelier than many.
-            likely: self.likely.sqrt(),
+            likely: groups.min(self.likely),
             high: self.high,
             basis: EstimateBasis::Unknown,
         }
     }
 }
 
-impl From<RowEstimate> for Rows {
-    fn from(estimate: RowEstimate) -> Self {
-        Self {
-            low: estimate.low as f64,
-            likely: estimate.expected,
-            high: estimate.high.map_or(f64::INFINITY, |high| high as f64),
-            basis: estimate.basis,
-        }
-    }
-}
-
 /// The rows of the result of a query whose scans have been estimated. `sampled` is the share of rows that its only
 /// filter lets through, where that was measured.
-pub(crate) fn of_query(model: &Model<'_>, scans: &[ScanEstimate], sampled: Option<f64>) -> Rows {
+pub(crate) fn of_query(model: &Model<'_>, scans: &[ScannedRows], facts: LakeFacts, sampled: Option<f64>) -> Rows {
     let by_query = model
         .queries
         .iter()
@@ -130,6 +121,7 @@ pub(crate) fn of_query(model: &Model<'_>, scans: &[ScanEstimate], sampled: Optio
         model,
         scans,
         sampled,
+        facts,
         by_query,
         by_select,
     };
@@ -141,8 +133,9 @@ pub(crate) fn of_query(model: &Model<'_>, scans: &[ScanEstimate], sampled: Optio
 
 struct Flow<'m, 'a> {
     model: &'m Model<'a>,
-    scans: &'m [ScanEstimate],
+    scans: &'m [ScannedRows],
     sampled: Option<f64>,
+    facts: LakeFacts,
     by_query: HashMap<*const Query, usize>,
     by_select: HashMap<*const Select, SelectId>,
 }
@@ -219,7 +212,7 @@ impl Flow<'_, '_> {
         }
         let is_grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
         if is_grouped {
-            rows = rows.grouped();
+            rows = rows.grouped(self.group_count(id, select, &rows));
         } else if self.model.has_aggregate(Some(id)) {
             rows = Rows::exactly(1.0);
         }
@@ -227,7 +220,11 @@ impl Flow<'_, '_> {
             rows = rows.filtered(0.5, EstimateBasis::Unknown);
         }
         if matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_))) && rows.high > 1.0 {
-            rows = rows.grouped();
+            let keys = match &select.distinct {
+                Some(Distinct::On(keys)) => keys.iter().collect(),
+                _ => projected(select),
+            };
+            rows = rows.grouped(self.combinations(id, &keys, &rows));
         }
         let unnests = self
             .model
@@ -237,12 +234,38 @@ impl Flow<'_, '_> {
         if unnests { Rows::unknown() } else { rows }
     }
 
+    /// How many groups a `GROUP BY` makes of the rows.
+    fn group_count(&self, id: SelectId, select: &Select, rows: &Rows) -> f64 {
+        let GroupByExpr::Expressions(keys, modifiers) = &select.group_by else {
+            return rows.likely.sqrt();
+        };
+        if !modifiers.is_empty() {
+            return rows.likely.sqrt();
+        }
+        let keys: Vec<&Expr> = keys
+            .iter()
+            .map(|key| behind_alias(self.model, id, select, key))
+            .collect();
+        self.combinations(id, &keys, rows)
+    }
+
+    /// How many combinations of the values of some expressions there are.
+    fn combinations(&self, id: SelectId, keys: &[&Expr], rows: &Rows) -> f64 {
+        // Nothing is known of the others; few is likelier than many.
+        let unknown = rows.likely.sqrt();
+        let span = |scan: usize| self.scans.get(scan)?.span_nanos;
+        let counts = independent(self.model, id, keys)
+            .into_iter()
+            .map(|key| groups(self.model, self.facts, id, key, span).unwrap_or(unknown));
+        counts.product::<f64>().min(rows.likely)
+    }
+
     fn sources(&self, id: SelectId) -> Rows {
         let node = &self.model.selects[id];
         let mut all: Option<Rows> = None;
         for source in &node.sources {
             let rows = match source.columns {
-                SourceColumns::Scan(scan) => self.scans.get(scan).map_or_else(Rows::unknown, |scan| scan.rows.into()),
+                SourceColumns::Scan(scan) => self.scans.get(scan).map_or_else(Rows::unknown, |scan| scan.rows),
                 SourceColumns::Query(query) => self.query(self.model.queries[query].query),
                 SourceColumns::TableFunction(_) | SourceColumns::Unknown => Rows::unknown(),
             };
@@ -291,7 +314,7 @@ impl Flow<'_, '_> {
     }
 
     fn filter(&self, id: SelectId, selection: &Expr, rows: Rows) -> Rows {
-        let mut selectivity = 1.0;
+        let mut guess = 1.0;
         let mut is_filtered = false;
         for conjunct in conjuncts(selection) {
             // Bounds on time are in the rows of the scan already.
@@ -299,14 +322,44 @@ impl Flow<'_, '_> {
                 continue;
             }
             is_filtered = true;
-            selectivity *= guessed(conjunct);
+            guess *= selectivity(self.model, self.facts, id, conjunct);
         }
         match (is_filtered, self.sampled) {
             (false, _) => rows,
             (true, Some(share)) if self.by_query.len() == 1 => rows.filtered(share, EstimateBasis::SampledSelectivity),
-            (true, _) => rows.filtered(selectivity, EstimateBasis::Unknown),
+            (true, _) => rows.filtered(guess, EstimateBasis::Unknown),
         }
     }
+}
+
+/// The expressions of a `SELECT`, where they are written out.
+fn projected(select: &Select) -> Vec<&Expr> {
+    let expressions = select.projection.iter().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } => Some(expression),
+        _ => None,
+    });
+    expressions.collect()
+}
+
+/// What a key of a `GROUP BY` stands for: an expression of the `SELECT` by its name or its number, or itself.
+fn behind_alias<'e>(model: &Model<'_>, id: SelectId, select: &'e Select, key: &'e Expr) -> &'e Expr {
+    if let Some(place) = number(key) {
+        let index = (place as usize).wrapping_sub(1);
+        return projected(select).get(index).copied().unwrap_or(key);
+    }
+    let Expr::Identifier(name) = unnested(key) else {
+        return key;
+    };
+    // A column of that name comes before an alias.
+    if !matches!(model.resolve(Some(id), key), Resolution::Missing) {
+        return key;
+    }
+    let name = normalized(name);
+    let named = select.projection.iter().find_map(|item| match item {
+        SelectItem::ExprWithAlias { expr, alias } if normalized(alias) == name => Some(expr),
+        _ => None,
+    });
+    named.unwrap_or(key)
 }
 
 /// The rows of a join, which may be none and may be all pairs.
@@ -332,24 +385,7 @@ fn joined(left: Rows, right: Rows, is_lookup: bool) -> Rows {
     }
 }
 
-/// The share of rows that a condition lets through when nothing is known of the data.
-fn guessed(condition: &Expr) -> f64 {
-    match condition {
-        Expr::BinaryOp { op, .. } => match op {
-            BinaryOperator::Eq => 0.1,
-            BinaryOperator::NotEq => 0.9,
-            _ => 0.33,
-        },
-        Expr::Like { .. } | Expr::ILike { .. } | Expr::SimilarTo { .. } => 0.1,
-        Expr::InList {
-            list, negated: false, ..
-        } => (list.len() as f64 * 0.1).min(0.5),
-        Expr::IsNull(_) => 0.1,
-        _ => 0.33,
-    }
-}
-
-fn number(expression: &Expr) -> Option<f64> {
+pub(super) fn number(expression: &Expr) -> Option<f64> {
     match unnested(expression) {
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) => digits.parse::<u64>().ok().map(|rows| rows as f64),

@@ -96,7 +96,9 @@ pub(super) async fn selectivity(service: &dyn QueryService, query: &Query, rows:
     let columns = ColumnReader::new(&row, "the sample");
     let all: i64 = columns.required("all_rows")?.value(0)?;
     let kept: i64 = columns.required("kept_rows")?.value(0)?;
-    Ok((all > 0).then(|| kept as f64 / all as f64))
+    // That none of a few rows passed does not mean that none passes.
+    let kept = if kept == 0 { 0.5 } else { kept as f64 };
+    Ok((all > 0).then(|| kept / all as f64))
 }
 
 fn selectivity_query(query: &Query, rows: u64) -> Option<(String, TimeBounds)> {

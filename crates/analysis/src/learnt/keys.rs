@@ -65,7 +65,7 @@ impl ColumnKeys {
 }
 
 /// A view and its column, or the name of a column alone. No view has a dot in its name.
-pub(super) fn key(view: Option<&str>, column: &str) -> String {
+pub(crate) fn key(view: Option<&str>, column: &str) -> String {
     format!("{}.{column}", view.unwrap_or_default())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{ColumnKeys, key};
+use super::keys::key;
 use crate::SizeModel;
 
 /// How many columns are kept; beyond that, those go that were not seen for longest.
@@ -68,11 +68,15 @@ impl LearntLengths {
         self.merge(later, 0);
     }
 
-    fn by_key(&self, key: &str) -> Option<f64> {
+    pub(crate) fn by_key(&self, key: &str) -> Option<f64> {
         if let Some(known) = self.columns.get(key) {
             return Some(known.bytes / known.rows);
         }
         let (_, name) = key.split_once('.')?;
+        // `blocks` has columns of other views, with the view's name before theirs: `streams.tags`.
+        if let Some(known) = self.columns.get(name) {
+            return Some(known.bytes / known.rows);
+        }
         let same_name = self.columns.iter().filter(|(other, _)| {
             other
                 .split_once('.')
@@ -84,11 +88,15 @@ impl LearntLengths {
         (rows > 0.0).then(|| bytes / rows)
     }
 
-    /// Puts what is known of the columns of a result into a model of sizes. What the model knows stays.
-    pub(crate) fn apply(&self, keys: &ColumnKeys, schema: &Schema, sizes: &mut SizeModel) -> Vec<String> {
+    /// Puts what is known of the columns of a result into a model of sizes, and gives their names. What the model knows
+    /// stays. `exactly` leaves out what is known of namesakes only.
+    pub(crate) fn apply(&self, keys: &[String], exactly: bool, schema: &Schema, sizes: &mut SizeModel) -> Vec<String> {
         let mut applied = Vec::new();
-        for (field, key) in schema.fields().iter().zip(keys.for_schema(schema)) {
-            let Some(bytes) = self.by_key(&key) else { continue };
+        for (field, key) in schema.fields().iter().zip(keys) {
+            let is_kept = self.columns.contains_key(key);
+            let Some(bytes) = self.by_key(key).filter(|_| is_kept || !exactly) else {
+                continue;
+            };
             if !sizes.known_bytes.contains_key(field.name()) {
                 sizes.known_bytes.insert(field.name().clone(), bytes);
                 applied.push(field.name().clone());
@@ -161,6 +169,7 @@ mod tests {
         assert_eq!(lengths.average_bytes(None, "loud"), Some(7.0));
         // What a query calls `loud` says nothing of a view's column.
         assert_eq!(lengths.average_bytes(Some("log_entries"), "loud"), None);
+        assert_eq!(lengths.average_bytes(Some("blocks"), "measures.exe"), Some(20.0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod observer;
 mod service;
 mod store;
 
-pub(crate) use keys::ColumnKeys;
+pub(crate) use keys::{ColumnKeys, key};
 
 pub use file::FileLengthStore;
 pub use lengths::LearntLengths;

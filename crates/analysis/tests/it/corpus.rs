@@ -8,7 +8,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use lakepilot_analysis::{Analysis, Analyzer, CallRange, Config};
-use lakepilot_query::{FixedClock, parse_time};
+use lakepilot_query::parse_time;
+
+use crate::invariants::analyzer;
 
 /// One query of the corpus.
 pub(crate) struct Case {
@@ -27,11 +29,6 @@ impl Case {
 
 pub(crate) fn now() -> DateTime<Utc> {
     "2026-03-01T12:00:00Z".parse().unwrap()
-}
-
-/// An analyser to which it is always noon of the first of March 2026.
-pub(crate) fn analyzer() -> Analyzer {
-    Analyzer::new(Config::default()).with_clock(std::sync::Arc::new(FixedClock(now())))
 }
 
 /// Every query of the corpus.

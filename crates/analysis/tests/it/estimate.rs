@@ -8,8 +8,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use lakepilot_analysis::{
-    EstimateBasis, EstimateOptions, FileLengthStore, LearningService, LengthStore, ResultEstimate, SizeBasis,
-    SizeModel, estimate_result,
+    EstimateBasis, EstimateOptions, FileLengthStore, LearningService, LengthObserver, LengthStore, ResultEstimate,
+    SizeBasis, SizeModel, estimate_result,
 };
 use lakepilot_query::{
     ErrorKind, PreparedQuery, Query, QueryService, QueryServiceExt, RecordBatchStream, Result, TimeRange,
@@ -137,7 +137,18 @@ async fn rows_are_those_of_partitions_clipped_to_the_range() {
             format!("{scan} WHERE time >= '2026-01-01T03:00:00Z'"),
             (1_000, 1_500, Some(2_000), PartitionMetadata),
         ),
-        (format!("{scan} WHERE level = 2"), (0, 250, Some(3_000), Unknown)),
+        // What is guessed is that errors are rare, that names are many, and that what cannot be null is not.
+        (format!("{scan} WHERE level = 2"), (0, 48, Some(3_000), Unknown)),
+        (format!("{scan} WHERE level <= 3"), (0, 250, Some(3_000), Unknown)),
+        (
+            format!("{scan} WHERE NOT (level > 3 OR level = 2)"),
+            (0, 245, Some(3_000), Unknown),
+        ),
+        (format!("{scan} WHERE target = 'x'"), (0, 250, Some(3_000), Unknown)),
+        (
+            format!("{scan} WHERE msg IS NOT NULL"),
+            (0, 2_500, Some(3_000), Unknown),
+        ),
         (
             format!("{scan} UNION ALL {scan}"),
             (4_000, 5_000, Some(6_000), PartitionMetadata),
@@ -149,11 +160,24 @@ async fn rows_are_those_of_partitions_clipped_to_the_range() {
         ("SELECT count(*) FROM log_entries".to_owned(), (1, 1, Some(1), Exact)),
         (
             "SELECT level, count(*) FROM log_entries GROUP BY level".to_owned(),
-            (1, 50, Some(3_000), Unknown),
+            (1, 6, Some(3_000), Unknown),
         ),
         (
             "SELECT DISTINCT level FROM log_entries".to_owned(),
+            (1, 6, Some(3_000), Unknown),
+        ),
+        (
+            "SELECT msg, count(*) FROM log_entries GROUP BY msg".to_owned(),
             (1, 50, Some(3_000), Unknown),
+        ),
+        (
+            // Two hours and a half have 151 minutes, of which the first and the last are parts.
+            "SELECT date_trunc('minute', time) AS minute, count(*) FROM log_entries GROUP BY minute".to_owned(),
+            (1, 151, Some(3_000), Unknown),
+        ),
+        (
+            "SELECT date_bin(INTERVAL '5 minutes', time), level FROM log_entries GROUP BY 1, 2".to_owned(),
+            (1, 186, Some(3_000), Unknown),
         ),
         (lookup.to_owned(), (0, 2_500, Some(3_000), PartitionMetadata)),
         ("SELECT 1".to_owned(), (1, 1, Some(1), Exact)),
@@ -188,8 +212,8 @@ async fn what_is_read_is_what_the_range_of_the_call_leaves_open() {
         "{}",
         scan.read_bytes
     );
-    assert_eq!(estimate.schema.estimated_row_bytes, 4.0 + 54.0);
-    assert_eq!(estimate.estimated_bytes, estimate.rows.expected * 58.0);
+    assert_eq!(estimate.schema.estimated_row_bytes, 4.0 + 84.0);
+    assert_eq!(estimate.estimated_bytes, estimate.rows.expected * 88.0);
 }
 
 #[tokio::test]
@@ -214,9 +238,9 @@ async fn a_count_is_made_only_when_it_is_asked_for() {
 #[tokio::test]
 async fn the_guard_refuses_what_is_too_large() {
     let estimate = estimate_with("SELECT level, msg FROM log_entries", None, EstimateOptions::default()).await;
-    assert!(estimate.ensure_within(Some(10_000), Some(580_000)).is_ok());
+    assert!(estimate.ensure_within(Some(10_000), Some(880_000)).is_ok());
     assert!(estimate.ensure_within(None, None).is_ok());
-    for (rows, bytes) in [(Some(9_999), None), (None, Some(579_999))] {
+    for (rows, bytes) in [(Some(9_999), None), (None, Some(879_999))] {
         assert_eq!(
             estimate.ensure_within(rows, bytes).unwrap_err().kind(),
             ErrorKind::ResourceExhausted
@@ -236,6 +260,9 @@ async fn learnt_lengths_fill_in_what_neither_the_caller_nor_a_sample_tells() {
 
     let learnt = EstimateOptions::default().with_learnt(store.load().lengths);
     let query = Query::new("SELECT level, msg AS text FROM log_entries").unwrap();
+    let unknown = Query::new("SELECT level, json_get_str(properties, 'x') FROM log_entries").unwrap();
+    let plain = estimate_result(lake.as_ref(), &unknown, &EstimateOptions::default()).await;
+    assert_eq!(plain.unwrap().schema.columns[1].basis, SizeBasis::Assumed);
     let columns = |estimate: ResultEstimate| -> Vec<(f64, SizeBasis)> {
         let columns = estimate.schema.columns.into_iter();
         columns.map(|column| (column.estimated_bytes, column.basis)).collect()
@@ -243,7 +270,7 @@ async fn learnt_lengths_fill_in_what_neither_the_caller_nor_a_sample_tells() {
     let level = (4.0, SizeBasis::Type);
     let given = SizeModel::default().with_text_bytes("msg", 30.0);
     for (options, msg) in [
-        (EstimateOptions::default(), (54.0, SizeBasis::Assumed)),
+        (EstimateOptions::default(), (84.0, SizeBasis::Typical)),
         (learnt.clone(), (24.0, SizeBasis::Learnt)),
         (learnt.clone().with_sample_rows(5), (24.0, SizeBasis::Sampled)),
         (learnt.with_sizes(given), (34.0, SizeBasis::Given)),
@@ -251,4 +278,89 @@ async fn learnt_lengths_fill_in_what_neither_the_caller_nor_a_sample_tells() {
         let estimate = estimate_result(lake.as_ref(), &query, &options).await.unwrap();
         assert_eq!(columns(estimate), [level, msg], "{options:?}");
     }
+}
+
+#[tokio::test]
+async fn what_an_expression_makes_is_as_long_as_its_parts() {
+    let lake = HourlyLake::default();
+    let mut learnt = LengthObserver::new(&Query::new("SELECT msg FROM log_entries").unwrap());
+    let messages: ArrayRef = Arc::new(StringArray::from(vec!["thirty bytes, all in one string"]));
+    learnt.observe(&RecordBatch::try_from_iter([("msg", messages)]).unwrap());
+    let options = EstimateOptions::default().with_learnt(learnt.into_lengths());
+    for (expression, length) in [
+        ("upper(msg)", 31.0),
+        ("concat(process_id, ': ', msg)", 36.0 + 2.0 + 31.0),
+        ("concat_ws(', ', msg, msg, msg)", 3.0 * 31.0 + 2.0 * 2.0),
+        ("exe || '/' || target", 40.0 + 1.0 + 16.0),
+        ("substr(msg, 1, 20)", 20.0),
+        ("left(msg, 100)", 31.0),
+        ("substring(msg FROM 2 FOR 5)", 5.0),
+        ("CAST(level AS VARCHAR)", 3.0),
+        ("msg::text", 31.0),
+        ("CASE WHEN level < 3 THEN 'error' ELSE 'all right' END", 7.0),
+        ("coalesce(msg, '')", 31.0),
+        ("md5(msg)", 32.0),
+        ("max(msg)", 31.0),
+        ("lpad(msg, 64, ' ')", 64.0),
+    ] {
+        let query = Query::new(format!("SELECT level, {expression} AS made FROM log_entries")).unwrap();
+        let estimate = estimate_result(&lake, &query, &options).await.unwrap();
+        let made = &estimate.schema.columns[1];
+        assert_eq!(
+            (made.estimated_bytes, made.basis),
+            (4.0 + length, SizeBasis::Computed),
+            "{expression}"
+        );
+    }
+    let options = EstimateOptions::default();
+    let deep = format!(
+        "SELECT level, {}msg{} AS made FROM log_entries",
+        "upper(".repeat(45),
+        ")".repeat(45)
+    );
+    let estimate = estimate_result(&lake, &Query::new(deep).unwrap(), &options)
+        .await
+        .unwrap();
+    assert_eq!(estimate.schema.columns[1].basis, SizeBasis::Assumed);
+}
+
+/// A lake that has listed partitions of `processes` and of the global logs, but none of one process.
+struct OnDemandLake;
+
+#[async_trait]
+impl QueryService for OnDemandLake {
+    async fn run(&self, query: &Query) -> Result<RecordBatchStream> {
+        assert!(query.sql().contains("list_partitions()"));
+        let logs = listing("log_entries");
+        let mut processes = listing("processes").columns().to_vec();
+        processes[6] = Arc::new(Int64Array::from(vec![4; 10]));
+        let processes = RecordBatch::try_new(logs.schema(), processes)?;
+        Ok(RecordBatchStream::from_batches(logs.schema(), vec![logs, processes]))
+    }
+
+    async fn prepare(&self, _query: &Query) -> Result<PreparedQuery> {
+        Ok(PreparedQuery::new(result_schema()))
+    }
+}
+
+#[tokio::test]
+async fn the_catalogue_tells_of_processes() {
+    let estimate = async |sql: &str| {
+        let query = Query::new(sql).unwrap();
+        let options = EstimateOptions::default();
+        rows(&estimate_result(&OnDemandLake, &query, &options).await.unwrap())
+    };
+    // Ten partitions have the same four processes, or four others each: between four and forty, at even odds.
+    let processes = estimate("SELECT exe FROM processes").await;
+    assert_eq!(processes, (4, 13, Some(40), EstimateBasis::PartitionMetadata));
+    // What is not there yet is a process's share of what is.
+    let one = estimate("SELECT msg FROM view_instance('log_entries', 'p')").await;
+    assert_eq!(one, (0, 791, None, EstimateBasis::Unknown));
+    let filtered = estimate("SELECT msg FROM log_entries WHERE process_id = 'p'").await;
+    assert_eq!(filtered, (0, 791, Some(10_000), EstimateBasis::Unknown));
+    let grouped = estimate("SELECT process_id, count(*) FROM log_entries GROUP BY process_id").await;
+    assert_eq!(grouped, (1, 13, Some(10_000), EstimateBasis::Unknown));
+    // A stream of logs is of one process, and a process of one program.
+    let streams = estimate("SELECT DISTINCT process_id, stream_id, exe FROM log_entries").await;
+    assert_eq!(streams, (1, 13, Some(10_000), EstimateBasis::Unknown));
 }

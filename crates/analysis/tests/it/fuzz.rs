@@ -2,50 +2,16 @@
 
 use std::sync::LazyLock;
 
-use lakepilot_analysis::{Checked, TextStyle, github_annotations, render_text, sarif, sql_blocks};
 use proptest::prelude::*;
 
-use crate::corpus::{Case, analyzer, cases};
+use crate::corpus::{Case, cases};
+use crate::invariants::{analysed, fixed};
 
 static CASES: LazyLock<Vec<Case>> = LazyLock::new(cases);
 
-/// Analyses, renders and fixes a text, and checks what has to hold for every text.
 fn check(text: &str) {
-    let analyzer = analyzer();
-    let analysis = analyzer.check(text, None);
-    assert!(!analysis.statements.is_empty());
-    for finding in analysis.findings() {
-        assert!(text.get(finding.span.range()).is_some(), "{finding:?}");
-        for edit in finding.fix.iter().flatten() {
-            assert!(text.get(edit.span.range()).is_some(), "{edit:?}");
-        }
-    }
-    let checked = Checked {
-        name: "fuzz",
-        text,
-        analysis: &analysis,
-    };
-    render_text(&checked, TextStyle::default().with_width(40));
-    github_annotations(&[checked]);
-    sarif(&[checked]);
-    serde_json::to_string(&analysis).unwrap();
-    let fixed = analyzer.fix(text, None);
-    let again = analyzer.fix(&fixed.text, None);
-    assert_eq!((again.fixed, &again.text), (0, &fixed.text));
-    let had_syntax_error = analysis.findings().any(|finding| finding.rule == "syntax-error");
-    let has_syntax_error = analyzer
-        .check(&fixed.text, None)
-        .findings()
-        .any(|finding| finding.rule == "syntax-error");
-    assert!(
-        had_syntax_error || !has_syntax_error,
-        "{text:?} became {:?}",
-        fixed.text
-    );
-    analyzer.check_markdown(text, None);
-    for block in sql_blocks(text) {
-        assert!(text.get(block).is_some());
-    }
+    analysed(text);
+    fixed(text);
 }
 
 fn words() -> impl Strategy<Value = String> {

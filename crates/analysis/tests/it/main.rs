@@ -3,6 +3,8 @@
 mod corpus;
 mod estimate;
 mod fuzz;
+mod grammar;
+mod invariants;
 mod limits;
 mod rendering;
 mod rules_page;

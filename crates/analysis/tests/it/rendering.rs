@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use lakepilot_analysis::{Checked, TextStyle, render_text, sarif};
 
-use crate::corpus::{analyzer, cases};
+use crate::corpus::cases;
+use crate::invariants::analyzer;
 
 fn rendered(sql: &str, style: TextStyle) -> String {
     let analysis = analyzer().check(sql, None);

@@ -3,7 +3,7 @@
 use lakepilot_analysis::{SliceOrder, Sliceable};
 use lakepilot_query::{Query, TimeRange};
 
-use crate::corpus::analyzer;
+use crate::invariants::analyzer;
 
 fn sliceable(sql: &str) -> Sliceable {
     let analysis = analyzer().check(sql, None);

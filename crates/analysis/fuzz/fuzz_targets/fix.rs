@@ -1,0 +1,10 @@
+//! Any text is fixed, and stays a query where it was one.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/it/invariants.rs"]
+mod invariants;
+
+fuzz_target!(|text: &str| invariants::fixed(text));
