@@ -9,6 +9,7 @@ use lakepilot_flight_client::{ClientConfig, FlightClient};
 use lakepilot_query::{Error, ErrorKind, Query, QueryService, Result, TimeRange, parse_time};
 
 use crate::args::{ColorChoice, GlobalArgs, SqlArgs};
+use crate::inputs::unmarked;
 use crate::learning::Learning;
 use crate::messages::Messages;
 
@@ -164,9 +165,11 @@ impl Context {
     pub(crate) fn sql(&self, args: &SqlArgs) -> Result<String> {
         match (&args.sql, &args.file) {
             (Some(sql), _) if sql == "-" => std::io::read_to_string(std::io::stdin())
+                .map(unmarked)
                 .map_err(|error| Error::from(error).context("cannot read the SQL from standard input")),
             (Some(sql), _) => Ok(sql.clone()),
             (None, Some(path)) => std::fs::read_to_string(path)
+                .map(unmarked)
                 .map_err(|error| Error::from(error).context(format!("cannot read the SQL file {}", path.display()))),
             (None, None) => Err(Error::new(ErrorKind::InvalidInput, "give the SQL text, or --file")),
         }

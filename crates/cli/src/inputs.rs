@@ -41,6 +41,11 @@ pub(crate) fn read(given: &[OsString], files: &[PathBuf]) -> Result<Vec<Input>> 
     Ok(reader.inputs)
 }
 
+/// A text without the mark that some editors put before it, which is no SQL.
+pub(crate) fn unmarked(text: String) -> String {
+    text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
+}
+
 #[derive(Default)]
 struct Reader {
     inputs: Vec<Input>,
@@ -93,7 +98,7 @@ impl Reader {
         self.inputs.push(Input {
             name: "<stdin>".to_owned(),
             path: None,
-            text,
+            text: unmarked(text),
             is_markdown: false,
         });
         Ok(())
@@ -109,7 +114,7 @@ impl Reader {
             self.inputs.push(Input {
                 name,
                 path: Some(path.to_owned()),
-                text,
+                text: unmarked(text),
                 is_markdown: ending(path) == Some(Ending::Markdown),
             });
         }
@@ -152,13 +157,15 @@ impl Reader {
                 format!("{pattern} is not a pattern of paths: {}", error.msg),
             )
         })?;
+        // A pattern that names no ending is for what a folder would give.
+        let names_ending = ending(Path::new(pattern)).is_some();
         let mut any = false;
         for path in paths {
             let path = path.map_err(|error| {
                 let folder = error.path().display().to_string();
                 Error::from(io::Error::from(error)).context(format!("cannot look into {folder}"))
             })?;
-            if path.is_file() {
+            if path.is_file() && (names_ending || ending(&path).is_some()) {
                 any = true;
                 self.file(&path)?;
             }
@@ -178,9 +185,11 @@ enum Kind {
     Pattern,
 }
 
-/// SQL has a blank in it and no ending of a file; patterns and paths are told by that ending.
+/// Paths and patterns are told by their ending or by a slash, and by what they have not: blanks, brackets and quotes.
 fn kind(argument: &str) -> Kind {
-    let is_path = ending(Path::new(argument)).is_some() && !argument.contains(char::is_whitespace);
+    let is_sql = |character: char| character.is_whitespace() || matches!(character, '(' | '\'' | '"' | ';');
+    let is_path = ending(Path::new(argument)).is_some() || argument.contains(['/', std::path::MAIN_SEPARATOR]);
+    let is_path = is_path && !argument.contains(is_sql);
     match is_path {
         false => Kind::Sql,
         true if argument.contains(['*', '?', '[']) => Kind::Pattern,
@@ -225,7 +234,10 @@ mod tests {
             ("SELECT 1 FROM a.sql", Kind::Sql),
             ("errors.sql", Kind::Path),
             ("docs/errors.MD", Kind::Path),
+            ("quries/", Kind::Path),
             ("queries/**/*.sql", Kind::Pattern),
+            ("queries/*", Kind::Pattern),
+            ("SELECT(6/2)", Kind::Sql),
             ("[ab].markdown", Kind::Pattern),
         ] {
             assert_eq!(kind(argument), expected, "{argument}");
@@ -260,6 +272,13 @@ mod tests {
         let matched = read(&[pattern.into()], &[]).unwrap();
         assert!(matched.iter().any(|input| input.text == "b.sql"));
         fs::create_dir(dir.path().join("empty")).unwrap();
+        let everything = read(&[dir.path().join("*").into()], &[]).unwrap();
+        assert_eq!(everything.len(), 2, "c.txt is none of ours");
+        fs::write(dir.path().join("marked.sql"), "\u{feff}SELECT 1").unwrap();
+        assert_eq!(
+            read(&[dir.path().join("marked.sql").into()], &[]).unwrap()[0].text,
+            "SELECT 1"
+        );
         let nothing = read(&[dir.path().join("empty").into()], &[]).unwrap_err();
         assert_eq!(nothing.kind(), ErrorKind::InvalidInput);
         let missing = read(&["no-such.sql".into()], &[]).unwrap_err();

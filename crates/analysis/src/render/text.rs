@@ -159,6 +159,8 @@ fn window<'a>(text: &'a str, finding: &Finding) -> Window<'a> {
     let start = start.max(text.floor_char_boundary(range.start.saturating_sub(WINDOW_BYTES)));
     let marked_end = range.end.min(text.floor_char_boundary(range.start + 2 * WINDOW_BYTES));
     let end = end.min(text.floor_char_boundary(marked_end + WINDOW_BYTES));
+    // Of a line that ends as on Windows, the carriage return is not shown.
+    let end = end - usize::from(end > marked_end && text[..end].ends_with('\r'));
     Window {
         source: &text[start..end],
         span: range.start - start..marked_end - start,

@@ -55,6 +55,12 @@ fn what_a_terminal_would_act_on_is_not_sent_to_it() {
 }
 
 #[test]
+fn lines_may_end_as_on_windows() {
+    let text = rendered("SELECT nope\r\nFROM processes\r\n", TextStyle::default());
+    assert!(text.contains("1 | SELECT nope\n"), "{text}");
+}
+
+#[test]
 fn a_line_of_a_megabyte_is_shown_in_part() {
     let sql = format!("SELECT nope, {} FROM processes", vec!["exe"; 250_000].join(","));
     let text = rendered(&sql, TextStyle::default());

@@ -24,7 +24,7 @@ pub(crate) struct SchemaArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Asks the server of --url or MICROMEGAS_ANALYTICS_URI to plan each query, and goes on without it when \
-it cannot be reached. Only a server tells the columns of a result, which too-many-columns and wide-row need."
+it cannot be reached. Only a server knows the columns of every result, which too-many-columns and wide-row need."
 )]
 pub(crate) struct CheckArgs {
     /// SQL text; - for standard input; or .sql and .md files, directories of them, and patterns (queries/**/*.sql)
