@@ -120,7 +120,7 @@ impl PartitionAdmin {
         Ok(report)
     }
 
-    fn check_server(&self, plan: &RetirementPlan) -> Result<()> {
+    pub(crate) fn check_server(&self, plan: &RetirementPlan) -> Result<()> {
         if plan.server() == self.server() {
             return Ok(());
         }

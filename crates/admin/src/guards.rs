@@ -1,6 +1,7 @@
 //! What keeps a plan from taking too much.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -143,6 +144,43 @@ impl Guards {
     }
 }
 
+impl fmt::Display for Guards {
+    /// What they hold back, for a person: `nothing younger than 1 d; at most 100 partitions`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = Vec::new();
+        match self.min_age {
+            Some(age) => told.push(format!("nothing younger than {}", shortest(age))),
+            None => told.push("none by age".to_owned()),
+        }
+        if self.keep_newest > 0 {
+            told.push(format!("the newest {} of each instance stay", self.keep_newest));
+        }
+        if let Some(most) = self.max_partitions {
+            told.push(format!("at most {most} partitions"));
+        }
+        if let Some(most) = self.max_bytes {
+            told.push(format!("at most {most} bytes"));
+        }
+        if !self.denied.is_empty() {
+            told.push(format!("{} protected", self.denied.len()));
+        }
+        f.write_str(&told.join("; "))
+    }
+}
+
+/// A length of time in the greatest unit that tells it whole.
+fn shortest(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    let whole = units
+        .iter()
+        .find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
+    match whole {
+        Some((length, unit)) => format!("{} {unit}", seconds / length),
+        None => format!("{seconds} s"),
+    }
+}
+
 /// The newest partitions of one view instance, of which all are given.
 pub(crate) fn newest<'a>(partitions: &'a [Partition], count: u64) -> HashSet<Identity<'a>> {
     let mut by_end: Vec<&Partition> = partitions.iter().collect();
@@ -169,6 +207,17 @@ mod seconds {
 mod tests {
     use super::*;
     use crate::fake::{partition, time};
+
+    #[test]
+    fn guards_are_told() {
+        assert_eq!(Guards::default().to_string(), "nothing younger than 1 d");
+        let guards = Guards::none().with_keep_newest(2).with_max_partitions(9);
+        assert_eq!(
+            guards.to_string(),
+            "none by age; the newest 2 of each instance stay; at most 9 partitions"
+        );
+        assert_eq!(shortest(Duration::from_secs(90)), "90 s");
+    }
 
     #[test]
     fn the_young_are_those_that_ended_lately() {

@@ -75,6 +75,7 @@ mod run;
 mod saved;
 mod selection;
 mod sql;
+mod verify;
 mod work;
 
 pub use admin::PartitionAdmin;
@@ -100,3 +101,4 @@ pub use ranges::RetirementRange;
 pub use report::{Failure, InstanceReport, Outcome, OutcomeCounts, PartitionOutcome, RetirementReport, StillThere};
 pub use retention::{RetentionException, RetentionPolicy, RetentionRule};
 pub use selection::{Facts, Selection};
+pub use verify::{Presence, Verification, VerifiedPartition};

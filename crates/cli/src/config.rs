@@ -15,15 +15,39 @@ use crate::args::SettingArgs;
 const FILE_NAME: &str = "lakepilot.toml";
 
 /// The tables of the file.
-const TABLES: [&str; 1] = ["check"];
+const TABLES: [&str; 2] = ["check", "partitions"];
 
 /// The keys of `[check]`: those of [`Config`].
 const KEYS: [&str; 5] = ["max-columns", "max-row-bytes", "max-time-range", "max-in-list", "rules"];
 
-#[derive(Deserialize)]
+/// The keys of `[partitions]`.
+const PARTITION_KEYS: [&str; 1] = ["protect"];
+
+#[derive(Debug, Deserialize)]
 struct File {
     #[serde(default)]
     check: Config,
+    #[serde(default)]
+    partitions: PartitionSettings,
+}
+
+/// What `[partitions]` says.
+#[derive(Debug, Default, Deserialize)]
+struct PartitionSettings {
+    /// View instances that no plan may touch, as `view set/instance`.
+    #[serde(default)]
+    protect: Vec<String>,
+}
+
+/// The view instances that the nearest `lakepilot.toml` protects, and which file that is.
+pub(crate) fn protected() -> Result<Option<(PathBuf, Vec<String>)>> {
+    let folder =
+        std::env::current_dir().map_err(|error| Error::from(error).context("cannot tell the current folder"))?;
+    let Some(path) = nearest_file(&folder) else {
+        return Ok(None);
+    };
+    let file = read_file(&path)?;
+    Ok(Some((path, file.partitions.protect)))
 }
 
 /// Gives each text that is checked the analyser of its folder.
@@ -164,8 +188,13 @@ pub(crate) fn no_such<'n>(what: &str, name: &str, names: impl IntoIterator<Item 
     }
 }
 
-/// Reads a configuration file.
+/// Reads what a configuration file says about checks.
 fn read(path: &Path) -> Result<Config> {
+    Ok(read_file(path)?.check)
+}
+
+/// Reads a configuration file.
+fn read_file(path: &Path) -> Result<File> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::from(error).context(format!("cannot read the settings in {}", path.display())))?;
     parse(&text).map_err(|problem| {
@@ -193,7 +222,7 @@ impl From<toml::de::Error> for Problem {
     }
 }
 
-fn parse(text: &str) -> std::result::Result<Config, Problem> {
+fn parse(text: &str) -> std::result::Result<File, Problem> {
     let document = DeTable::parse(text)?;
     check_keys(document.get_ref(), "table", &TABLES)?;
     if let Some(DeValue::Table(check)) = document.get_ref().get("check").map(|value| value.get_ref()) {
@@ -202,7 +231,10 @@ fn parse(text: &str) -> std::result::Result<Config, Problem> {
             check_keys(rules, "rule", &rule_names().collect::<Vec<_>>())?;
         }
     }
-    Ok(toml::from_str::<File>(text)?.check)
+    if let Some(DeValue::Table(partitions)) = document.get_ref().get("partitions").map(|value| value.get_ref()) {
+        check_keys(partitions, "setting", &PARTITION_KEYS)?;
+    }
+    Ok(toml::from_str::<File>(text)?)
 }
 
 /// Checks that every key is one of those that there are: the parser's own words would not say which is near.
@@ -239,14 +271,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_protected_is_read() {
+        let file = parse("[partitions]\nprotect = [\"log_entries/global\"]\n").unwrap();
+        assert_eq!(file.partitions.protect, ["log_entries/global"]);
+        let (line, column, message) = problem("[partitions]\nprotects = []\n");
+        assert_eq!((line, column), (2, 1));
+        assert!(message.contains("did you mean protect?"), "{message}");
+    }
+
+    #[test]
     fn settings_are_read() {
         let text = "[check]\nmax-columns = 20\nmax-row-bytes = 500\nmax-time-range = \"1d\"\n\n[check.rules]\nselect-star = \"off\"\nwide-row = \"error\"\n";
-        let config = parse(text).unwrap();
+        let config = parse(text).unwrap().check;
         assert_eq!(config.max_columns, 20);
         assert_eq!(config.max_time_range, std::time::Duration::from_secs(86_400));
         assert_eq!(config.rules["select-star"], Level::Off);
         assert_eq!(config.rules["wide-row"], Level::Error);
-        assert_eq!(parse("").unwrap(), Config::default());
+        assert_eq!(parse("").unwrap().check, Config::default());
         assert_eq!(
             serde_json::to_value(Config::default())
                 .unwrap()
@@ -294,7 +335,9 @@ mod tests {
 
     #[test]
     fn the_command_line_goes_before_the_file() {
-        let mut config = parse("[check]\nmax-columns = 20\nrules = {select-star = 'off', wide-row = 'error'}").unwrap();
+        let mut config = parse("[check]\nmax-columns = 20\nrules = {select-star = 'off', wide-row = 'error'}")
+            .unwrap()
+            .check;
         let args = SettingArgs {
             select: vec!["select-star".to_owned(), "wide-row".to_owned(), "cross-join".to_owned()],
             ignore: vec!["cross-join".to_owned()],

@@ -50,8 +50,8 @@ impl Learning {
     }
 }
 
-/// The server as its store is named: an embedded lake is the same from every folder.
-fn server_name(url: &str) -> String {
+/// The server as what is kept about it is named: an embedded lake is the same from every folder.
+pub(crate) fn server_name(url: &str) -> String {
     let lake = url.strip_prefix("lake:").map(Path::new);
     match lake.and_then(|dir| dir.canonicalize().ok()) {
         Some(dir) => format!("lake:{}", dir.display()),

@@ -15,6 +15,7 @@ mod messages;
 mod output;
 mod progress;
 mod retirement;
+mod state;
 mod terminal;
 
 use std::process::ExitCode;

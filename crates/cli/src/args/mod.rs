@@ -23,8 +23,9 @@ pub(crate) use lake::{DemoArgs, FaultArg, GenerateArgs, ImportArgs, InfoArgs, La
 pub(crate) use limits::{LimitArgs, byte_size};
 pub(crate) use listing::{ListingArgs, ProcessesArgs, StreamsArgs};
 pub(crate) use partitions::{
-    ConfirmArgs, ListArgs, MapArgs, MapColor, MapTime, MaterializeArgs, PartitionsCommand, RetireInstancesArgs,
-    SelectionArgs,
+    ApplyArgs, ApplyPlanArgs, GuardArgs, HistoryArgs, ListArgs, MapArgs, MapColor, MapTime, MaterializeArgs,
+    PartitionsCommand, PlanRetireArgs, ProtectArgs, RetentionApplyArgs, RetentionCommand, RetentionPlanArgs,
+    RetireArgs, RetireInstancesArgs, RetireProcessArgs, RetirementArgs, SelectionArgs, VerifyArgs,
 };
 pub(crate) use run::{EstimateSource, QueryArgs, RunArgs};
 
@@ -145,12 +146,7 @@ impl Command {
     /// Whether the command itself decides what Ctrl-C does: a server, and a retirement, finish what is in flight.
     pub(crate) fn handles_interrupts(&self) -> bool {
         match self {
-            Self::Partitions { command } => matches!(
-                command,
-                PartitionsCommand::Retire(_)
-                    | PartitionsCommand::RetireInstances(_)
-                    | PartitionsCommand::RetireProcess(_)
-            ),
+            Self::Partitions { command } => command.retires(),
             #[cfg(feature = "lake")]
             Self::Lake {
                 command: LakeCommand::Serve(_),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use lakepilot_catalog::{Catalog, Partition};
+use lakepilot_catalog::Partition;
 use lakepilot_query::Result;
 
 use super::selection;
@@ -13,8 +13,8 @@ use crate::context::Context;
 use crate::exit::Outcome;
 
 pub(super) async fn list(args: ListArgs, context: &Context) -> Result<Outcome> {
-    let filter = selection::filter(&args.selection, context)?;
-    let partitions = Catalog::new(context.service().await?).partitions(&filter).await?;
+    let selection = selection::selection(&args.selection, context)?;
+    let partitions = selection::admin(context).await?.list(&selection).await?;
     listing::write(listed(&partitions)?, args.listing, context).await
 }
 

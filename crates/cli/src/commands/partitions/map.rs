@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use chrono::Utc;
-use lakepilot_catalog::Catalog;
+use lakepilot_admin::RetirementPlan;
+use lakepilot_catalog::Partition;
 use lakepilot_partition_map::{ColorBy, MapOptions, PartitionMap, StripOptions, TimeAxis};
 use lakepilot_query::{Error, ErrorKind, Result};
 
@@ -20,9 +21,11 @@ const WIDTH_OF_A_FILE: usize = 80;
 
 pub(super) async fn map(args: MapArgs, context: &Context) -> Result<Outcome> {
     let picture = args.output.as_deref().map(Picture::of_path).transpose()?;
-    let filter = selection::filter(&args.selection, context)?;
-    let partitions = Catalog::new(context.service().await?).partitions(&filter).await?;
-    let map = PartitionMap::new(&partitions, &[], &options(&args, context));
+    let plan = args.plan.as_deref().map(RetirementPlan::load).transpose()?;
+    let planned: Vec<Partition> = plan.iter().flat_map(RetirementPlan::partitions).cloned().collect();
+    let selection = selection::selection(&args.selection, context)?;
+    let partitions = selection::admin(context).await?.list(&selection).await?;
+    let map = PartitionMap::new(&partitions, &planned, &options(&args, context));
     match (&args.output, picture) {
         (Some(path), Some(picture)) => {
             let drawn = match picture {

@@ -5,8 +5,7 @@ use std::time::Duration;
 use lakepilot_admin::{Materialisation, MaterialisationReport, PartitionAdmin};
 use lakepilot_query::{Result, parse_duration, to_rfc3339};
 
-use super::retire::confirmed;
-use crate::args::{ConfirmArgs, MaterializeArgs};
+use crate::args::MaterializeArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::messages::Question;
@@ -25,16 +24,14 @@ pub(super) async fn materialise(args: MaterializeArgs, anew: bool, context: &Con
         }
         return Ok(Outcome::Done);
     }
-    // Writing partitions anew replaces them, which is a deletion; materialising only adds.
-    let confirm = ConfirmArgs {
-        yes: args.confirm.yes || !anew,
-        ..args.confirm
-    };
     let question = Question {
         what: "the partitions of this range are replaced",
         word: "yes",
     };
-    if !confirmed(confirm, &plan, &question, context.messages)? {
+    // Writing partitions anew replaces them, which is a deletion; materialising only adds.
+    if args.confirm.yes || !anew {
+        context.messages.tell(&plan);
+    } else if !context.messages.confirm(&plan, &question)? {
         context.messages.tell("nothing was replaced");
         return Ok(Outcome::Declined);
     }

@@ -1,16 +1,18 @@
-//! `lakepilot partitions`: list, draw, retire and materialise.
+//! `lakepilot partitions`: list, draw, plan, retire, look again, materialise.
 
+mod apply;
+mod history;
 mod list;
 mod map;
 mod materialise;
+mod plan;
+mod retention;
 mod retire;
 mod selection;
 
-use chrono::Utc;
-use lakepilot_admin::{PartitionAdmin, ViewInstance};
-use lakepilot_query::{Result, parse_time};
+use lakepilot_query::Result;
 
-use crate::args::PartitionsCommand;
+use crate::args::{PartitionsCommand, RetentionCommand};
 use crate::context::Context;
 use crate::exit::Outcome;
 
@@ -18,25 +20,17 @@ pub(crate) async fn partitions(command: PartitionsCommand, context: &Context) ->
     match command {
         PartitionsCommand::List(args) => list::list(args, context).await,
         PartitionsCommand::Map(args) => map::map(args, context).await,
-        PartitionsCommand::Retire(args) => {
-            let range = context.required_time_range()?;
-            let instance = ViewInstance::new(args.view_set, args.instance);
-            let admin = PartitionAdmin::new(context.service().await?);
-            let plan = admin.plan_range(&instance, range).await?;
-            retire::retire(&admin, plan, args.confirm, context).await
-        }
+        PartitionsCommand::PlanRetire(args) => plan::plan_retire(args, context).await,
+        PartitionsCommand::Apply(args) => apply::apply_plan(args, context).await,
+        PartitionsCommand::Verify(args) => plan::verify(args, context).await,
+        PartitionsCommand::Retire(args) => retire::retire(args, context).await,
         PartitionsCommand::RetireInstances(args) => retire::retire_instances(args, context).await,
-        PartitionsCommand::RetireProcess(args) => {
-            context.refuse_time_range("--older-than says which partitions of the process are meant")?;
-            let cutoff = args
-                .older_than
-                .as_deref()
-                .map(|text| parse_time(text, Utc::now()).map_err(|error| error.context("--older-than")))
-                .transpose()?;
-            let admin = PartitionAdmin::new(context.service().await?);
-            let plan = admin.plan_process(&args.process_id, cutoff).await?;
-            retire::retire(&admin, plan, args.confirm, context).await
-        }
+        PartitionsCommand::RetireProcess(args) => retire::retire_process(args, context).await,
+        PartitionsCommand::Retention { command } => match command {
+            RetentionCommand::Plan(args) => retention::plan(args, context).await,
+            RetentionCommand::Apply(args) => retention::apply(args, context).await,
+        },
+        PartitionsCommand::History(args) => history::history(&args, context),
         PartitionsCommand::Materialize(args) => materialise::materialise(args, false, context).await,
         PartitionsCommand::Regenerate(args) => materialise::materialise(args, true, context).await,
     }
