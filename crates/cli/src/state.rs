@@ -64,7 +64,9 @@ fn who() -> String {
             .map(|value| value.trim().to_owned())
             .find(|value| !value.is_empty())
     };
-    let account = set(&["LOGNAME", "USER", "USERNAME"]).unwrap_or_else(|| "somebody".to_owned());
+    let account = set(&["LOGNAME", "USER", "USERNAME"])
+        .or_else(user_id)
+        .unwrap_or_else(|| "somebody".to_owned());
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
         .map(|name| name.trim().to_owned())
@@ -74,4 +76,17 @@ fn who() -> String {
         Some(machine) => format!("{account}@{machine}"),
         None => account,
     }
+}
+
+/// The number of the account that the process runs under, where the system tells it.
+#[cfg(unix)]
+fn user_id() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let process = std::fs::metadata("/proc/self").ok()?;
+    Some(format!("uid {}", process.uid()))
+}
+
+#[cfg(not(unix))]
+fn user_id() -> Option<String> {
+    None
 }

@@ -63,7 +63,7 @@ impl PartitionsCommand {
 /// time does with both ends. In a pattern * stands for any text, ? for one character, a backslash before either for
 /// itself.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Selection (all of it has to hold; --begin and --end belong to it, as insert time)")]
+#[command(next_help_heading = "Selection (all of it has to hold; --begin and --end belong to it)")]
 pub(crate) struct SelectionArgs {
     /// Only view sets of this name; * and ? are wildcards; may be repeated
     #[arg(long, value_name = "PATTERN")]
@@ -116,7 +116,7 @@ pub(crate) struct SelectionArgs {
 
 /// What keeps a plan from taking too much.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Guards (global is never taken unless --instance or VIEW_INSTANCE names it)")]
+#[command(next_help_heading = "Guards (and global is never taken unless it is named)")]
 pub(crate) struct GuardArgs {
     /// Leave what was inserted less than this long ago; 0s takes it whatever its age
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "24h")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use lakepilot_admin::{InstancePlan, Request, RetirementPlan, StayReason};
 use lakepilot_query::to_rfc3339;
 
@@ -32,14 +33,34 @@ pub(crate) fn describe_plan(plan: &RetirementPlan, width: Option<usize>) -> Stri
         text::counted(totals.rows, "row"),
         text::bytes(totals.file_size_bytes as f64),
     ));
+    let summaries = || concerned.iter().map(|instance| instance.summary());
+    for (name, range) in [
+        ("insert", hull(summaries().filter_map(|summary| summary.insert_range))),
+        ("event", hull(summaries().filter_map(|summary| summary.event_range))),
+    ] {
+        if range.is_some() {
+            told.push_str(&format!("{name} time {}\n", text::range(range)));
+        }
+    }
     if plan.takes_global() {
         told.push_str("among them partitions of global, which hold the rows of all processes\n");
     }
     told.push_str(&staying(plan));
     told.push_str(&format!("guards: {}\n", plan.guards()));
     told.push_str(&format!("to be asked for: {}\n", requests(plan)));
-    told.push_str(&format!("made {}, {}\n", to_rfc3339(plan.made_at()), plan.digest()));
+    told.push_str(&format!(
+        "plan {}\nmade {}\n",
+        plan.digest(),
+        to_rfc3339(plan.made_at())
+    ));
     text::wrap(&told, width)
+}
+
+type Times = (DateTime<Utc>, DateTime<Utc>);
+
+/// From the first beginning to the last end.
+fn hull(ranges: impl Iterator<Item = Times>) -> Option<Times> {
+    ranges.reduce(|(begin, end), (other_begin, other_end)| (begin.min(other_begin), end.max(other_end)))
 }
 
 fn instances(concerned: &[&InstancePlan], width: Option<usize>) -> String {

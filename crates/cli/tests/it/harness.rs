@@ -45,9 +45,16 @@ impl From<Output> for Ran {
     }
 }
 
+/// Where the programs of all tests keep their history; a test that looks at it names a folder of its own.
+fn state() -> &'static Path {
+    static STATE: OnceLock<TempDir> = OnceLock::new();
+    STATE.get_or_init(|| tempfile::tempdir().unwrap()).path()
+}
+
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lakepilot"));
     command.stdin(Stdio::null());
+    command.env("LAKEPILOT_STATE", state());
     // The cache of whoever runs the tests is theirs.
     command.env("LAKEPILOT_NO_LEARN", "1");
     for variable in [

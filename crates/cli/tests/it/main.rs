@@ -9,6 +9,7 @@ mod help;
 mod linting;
 mod map;
 mod partitions;
+mod retirements;
 mod rows;
 mod serve;
 mod talk;

@@ -19,7 +19,7 @@ fn all_instances_are_retired_after_a_yes() {
         .run(&["partitions", "retire-instances", "--dry-run"])
         .good()
         .stdout;
-    assert!(plan.contains("to retire:") && plan.contains("in all"), "{plan}");
+    assert!(plan.contains("to retire from ") && plan.contains("in all"), "{plan}");
     assert_eq!(listed(&server, &["--non-global"]), before);
 
     let refused = server.run(&["partitions", "retire-instances"]);

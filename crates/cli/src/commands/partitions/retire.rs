@@ -9,6 +9,7 @@ use super::selection;
 use crate::args::{RetireArgs, RetireInstancesArgs, RetireProcessArgs, RetirementArgs};
 use crate::context::Context;
 use crate::exit::Outcome;
+use crate::output::printable;
 
 pub(super) async fn retire(args: RetireArgs, context: &Context) -> Result<Outcome> {
     let range = context.required_time_range()?;
@@ -39,7 +40,13 @@ pub(super) async fn retire_process(args: RetireProcessArgs, context: &Context) -
 async fn settle(selection: Selection, args: RetirementArgs, context: &Context) -> Result<Outcome> {
     let guards = selection::guards(&args.guards, context)?;
     let admin: PartitionAdmin = selection::admin(context).await?.with_guards(guards);
+    let process = selection.process().map(printable);
     let plan = admin.plan(selection).await?;
+    if let Some(process) = process.filter(|_| plan.instances().is_empty()) {
+        // A mistyped id looks just like one of which nothing is left.
+        let told = format!("no partition is kept under the process {process} or one of its streams");
+        context.messages.tell(told);
+    }
     if args.confirm.dry_run {
         show_and_save(&plan, None, args.confirm.format, context)?;
         return Ok(Outcome::Done);
