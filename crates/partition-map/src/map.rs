@@ -135,7 +135,6 @@ impl PartitionMap {
         });
         let (own, others) = order.split_at(most);
         let own: HashSet<usize> = own.iter().copied().collect();
-        let others: Vec<usize> = others.iter().copied().collect();
         let mut rows: Vec<Cow<'_, Row>> = self
             .rows
             .iter()
@@ -143,7 +142,7 @@ impl PartitionMap {
             .filter(|(index, _)| own.contains(index))
             .map(|(_, row)| Cow::Borrowed(row))
             .collect();
-        rows.extend(self.shared(&others, most).into_iter().map(Cow::Owned));
+        rows.extend(self.shared(others, most).into_iter().map(Cow::Owned));
         rows.sort_by(|a, b| a.label.cmp(&b.label));
         rows
     }
