@@ -65,6 +65,8 @@
 //!
 //! # Features
 //! - `mock`: mocks of the traits, made by `mockall`.
+//! - `object-store`: [`ObjectSink`] and [`sink_to_url`], for any store of the `object_store` crate.
+//! - `cloud`: the same, with `s3://`, `gs://` and `az://`.
 
 mod estimate;
 mod executor;
@@ -98,6 +100,8 @@ pub use sink::MockBatchSink;
 pub use sink::{
     AsyncCallbackSink, BatchSink, CallbackSink, DiscardSink, FileFormat, FileSink, SinkSummary, WriterSink,
 };
+#[cfg(feature = "object-store")]
+pub use sink::{ObjectSink, sink_to_url};
 pub use size::batch_bytes;
 pub use slices::{ScanPredicate, SliceOrder, SliceRule, Slicing, auto_slices, slices_along};
 pub use statistics::{EstimateReport, Latency, Statistics};

@@ -3,6 +3,8 @@
 mod callback;
 mod encoder;
 mod file;
+#[cfg(feature = "object-store")]
+mod object;
 mod parquet;
 mod writer;
 
@@ -18,6 +20,8 @@ pub use callback::{AsyncCallbackSink, CallbackSink, DiscardSink};
 pub use encoder::FileFormat;
 pub use file::FileSink;
 pub(crate) use file::PARTIAL_PREFIX;
+#[cfg(feature = "object-store")]
+pub use object::{ObjectSink, sink_to_url};
 pub use writer::WriterSink;
 
 /// What a sink has made of a run.

@@ -2,6 +2,7 @@
 
 mod executor;
 mod faults;
+mod objects;
 mod parts;
 mod service;
 mod sinks;
