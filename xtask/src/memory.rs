@@ -220,7 +220,7 @@ fn measure(program: &Path, server: &Server, folder: &Path, case: &Case) -> Resul
             command.arg("--output").arg(&rows);
         }
         Consumer::Slow => {
-            command.args(["--format", "arrow-stream"]).stdout(Stdio::piped());
+            command.args(["--format", "arrow"]).stdout(Stdio::piped());
         }
     }
     command.arg(SQL);

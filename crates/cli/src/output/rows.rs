@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
-use lakepilot_execution::{BatchSink, FileFormat, FileSink, SinkSummary, WriterSink};
+use lakepilot_execution::{BatchSink, FileFormat, FileSink, SinkSummary, WriterSink, sink_to_url};
 use lakepilot_query::{Error, ErrorKind, Result};
 
 use super::{DataFormat, Heading, print, table, write_file};
@@ -43,6 +43,9 @@ pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
         DataFormat::Arrow => FileFormat::ArrowStream,
     };
     match &options.output {
+        Some(place) if place.to_str().is_some_and(|place| place.contains("://")) => {
+            sink_to_url(&place.to_string_lossy(), format)
+        }
         Some(path) => Ok(Box::new(FileSink::create(path, format)?)),
         None => {
             let binary = matches!(options.format, DataFormat::Parquet | DataFormat::Arrow);

@@ -62,6 +62,18 @@ fn files_take_their_format_from_their_name() {
 }
 
 #[test]
+fn a_place_may_be_a_url() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rows.csv");
+    let url = format!("file://{}", file.display());
+    server.run_ranged(&["query", SQL, "-o", &url]).good();
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 6);
+    let ran = server.run(&["query", SQL, "-o", "ftp://host/rows.csv"]);
+    assert!(ran.stderr.contains("names no place to write to"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_query_that_fails_leaves_no_file() {
     let server = Server::start();
     let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
@@ -102,10 +102,18 @@ const SENDING: Duration = Duration::from_millis(20);
 /// Only told, so that it can be told apart.
 const DECODING: Duration = Duration::from_millis(5);
 
+/// Work that takes this long.
+async fn takes(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[async_trait]
 impl QueryService for Timed {
     async fn run(&self, _query: &Query) -> Result<RecordBatchStream> {
-        tokio::time::sleep(PLANNING).await;
+        takes(PLANNING).await;
         if !self.failed.swap(true, Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Unavailable, "the server restarts").with_query_id("first"));
         }
@@ -114,7 +122,7 @@ impl QueryService for Timed {
         let batches = stream::iter(0..3).then(move |n| {
             let meter = arriving.clone();
             async move {
-                tokio::time::sleep(SENDING).await;
+                takes(SENDING).await;
                 meter.received(1_000, DECODING);
                 Ok(batch(n * 10, 10))
             }
