@@ -1,8 +1,8 @@
 //! The client: queries and prepares.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_flight::sql::{
@@ -41,6 +41,48 @@ pub struct FlightClient {
 pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
     pub(crate) connections: Connections,
+    cannot_cancel: AtomicBool,
+}
+
+impl Shared {
+    /// One action whose answer is one message.
+    pub(crate) async fn action(&self, call: Call, body: Bytes, deadline: Deadline) -> Result<Option<Bytes>> {
+        let home = self.connections.home();
+        let mut patience = deadline.plan();
+        let action = Action {
+            r#type: call.to_string(),
+            body,
+        };
+        let request = home
+            .request(action, &self.config, None, deadline, call, &patience)
+            .await?;
+        tracing::debug!(url = %home.url, %call, "calling");
+        let mut service = home.service();
+        let work = async {
+            let mut answers = match service.do_action(request).await {
+                Ok(response) => response.into_inner(),
+                Err(status) => return Err(home.error(status, call)),
+            };
+            let mut next = async || answers.message().await.map_err(|status| home.error(status, call));
+            let answer = next().await?;
+            // An error may still follow the answer; a second answer has no meaning, and ends the call.
+            if answer.is_some() {
+                next().await?;
+            }
+            Ok(answer.map(|answer| answer.body))
+        };
+        home.bounded(deadline, &mut patience, call, work).await
+    }
+
+    /// Whether the server may be able to call results off; until it was asked, it may.
+    pub(crate) fn may_cancel(&self) -> bool {
+        !self.cannot_cancel.load(Ordering::Relaxed)
+    }
+
+    /// The server cannot call results off: it is not asked again.
+    pub(crate) fn cannot_cancel(&self) {
+        self.cannot_cancel.store(true, Ordering::Relaxed);
+    }
 }
 
 impl FlightClient {
@@ -76,7 +118,11 @@ impl FlightClient {
     fn with_service(config: ClientConfig, route: Route, service: FlightService) -> Self {
         let connections = Connections::new(&config, route, service);
         Self {
-            shared: Arc::new(Shared { config, connections }),
+            shared: Arc::new(Shared {
+                config,
+                connections,
+                cannot_cancel: AtomicBool::new(false),
+            }),
         }
     }
 
@@ -122,44 +168,7 @@ impl FlightClient {
         deadline: Deadline,
     ) -> Result<RecordBatchStream> {
         let info = self.flight_info(command, query, deadline).await?;
-        let mut endpoints = VecDeque::from(info.endpoint);
-        match endpoints.pop_front() {
-            Some(first) => results::open(Arc::clone(&self.shared), first, endpoints, query.cloned(), deadline).await,
-            // A statement without a result.
-            None => Ok(RecordBatchStream::from_batches(
-                decode_schema(&info.schema)?,
-                Vec::new(),
-            )),
-        }
-    }
-
-    /// One action whose answer is one packed message.
-    async fn action(&self, call: Call, body: Bytes, deadline: Deadline) -> Result<Option<Bytes>> {
-        let home = self.shared.connections.home();
-        let mut patience = deadline.plan();
-        let action = Action {
-            r#type: call.to_string(),
-            body,
-        };
-        let request = home
-            .request(action, &self.shared.config, None, deadline, call, &patience)
-            .await?;
-        tracing::debug!(url = %home.url, %call, "calling");
-        let mut service = home.service();
-        let work = async {
-            let mut answers = match service.do_action(request).await {
-                Ok(response) => response.into_inner(),
-                Err(status) => return Err(home.error(status, call)),
-            };
-            let mut next = async || answers.message().await.map_err(|status| home.error(status, call));
-            let answer = next().await?;
-            // An error may still follow the answer; a second answer has no meaning, and ends the call.
-            if answer.is_some() {
-                next().await?;
-            }
-            Ok(answer.map(|answer| answer.body))
-        };
-        home.bounded(deadline, &mut patience, call, work).await
+        results::open(Arc::clone(&self.shared), info, query.cloned(), deadline).await
     }
 
     async fn create_prepared(&self, sql: &str, deadline: Deadline) -> Result<ActionCreatePreparedStatementResult> {
@@ -168,6 +177,7 @@ impl FlightClient {
             transaction_id: None,
         };
         let body = self
+            .shared
             .action(Call::Prepare, packed(&request), deadline)
             .await?
             .ok_or_else(|| self.not_flight_sql(Call::Prepare, "it answered with nothing"))?;
@@ -183,7 +193,11 @@ impl FlightClient {
             prepared_statement_handle: handle,
         };
         let deadline = Deadline::of_one_call(CLOSE_PATIENCE);
-        if let Err(error) = self.action(Call::ClosePrepared, packed(&request), deadline).await {
+        if let Err(error) = self
+            .shared
+            .action(Call::ClosePrepared, packed(&request), deadline)
+            .await
+        {
             tracing::debug!(%error, "the prepared statement was not closed");
         }
     }
@@ -216,8 +230,8 @@ impl QueryService for FlightClient {
                     statement_handle: Bytes::copy_from_slice(query.sql().as_bytes()),
                 };
                 let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(packed(&ticket)));
-                let shared = Arc::clone(&self.shared);
-                results::open(shared, endpoint, VecDeque::new(), Some(query.clone()), deadline).await
+                let info = FlightInfo::new().with_endpoint(endpoint);
+                results::open(Arc::clone(&self.shared), info, Some(query.clone()), deadline).await
             }
         }
     }

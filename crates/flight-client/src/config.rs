@@ -59,6 +59,10 @@ pub struct ClientConfig {
     pub(crate) max_message_bytes: usize,
     pub(crate) window_bytes: u32,
     pub(crate) spelling: QuerySpelling,
+    pub(crate) parallel_parts: usize,
+    pub(crate) parts_budget_bytes: usize,
+    /// What the server calls another one, and where that is found from here.
+    pub(crate) rewrites: Vec<(ServerUrl, ServerUrl)>,
 }
 
 impl ClientConfig {
@@ -81,6 +85,9 @@ impl ClientConfig {
             max_message_bytes: 256 * 1024 * 1024,
             window_bytes: DEFAULT_WINDOW_BYTES,
             spelling: QuerySpelling::default(),
+            parallel_parts: 4,
+            parts_budget_bytes: 64 * 1024 * 1024,
+            rewrites: Vec::new(),
         })
     }
 
@@ -232,6 +239,41 @@ impl ClientConfig {
         self
     }
 
+    /// How many parts of a result that lies in several places are fetched at a time; zero counts as one. 4 unless set.
+    #[must_use]
+    pub fn with_parallel_parts(mut self, parts: usize) -> Self {
+        self.parallel_parts = parts.max(1);
+        self
+    }
+
+    /// How many bytes of messages of all parts of one result may wait here to be taken, beside one message of each part.
+    /// 64 MiB unless set.
+    #[must_use]
+    pub fn with_parts_budget_bytes(mut self, bytes: usize) -> Self {
+        self.parts_budget_bytes = bytes;
+        self
+    }
+
+    /// Finds a server that results are said to lie on at another address: `from` is what the server calls it, which may
+    /// only mean something inside of its cluster, and `to` is where it is from here.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), for either of them.
+    pub fn with_location_rewrite(mut self, from: impl AsRef<str>, to: impl AsRef<str>) -> Result<Self> {
+        let from = ServerUrl::parse(from.as_ref()).map_err(|error| error.context("the location to rewrite"))?;
+        let to = ServerUrl::parse(to.as_ref()).map_err(|error| error.context("what a location is rewritten to"))?;
+        self.rewrites.push((from, to));
+        Ok(self)
+    }
+
+    /// Where a server that was named is found from here.
+    pub(crate) fn rewritten(&self, named: ServerUrl) -> ServerUrl {
+        self.rewrites
+            .iter()
+            .find(|(from, _)| from.is_same_server(&named))
+            .map_or(named, |(_, to)| to.clone())
+    }
+
     /// The server, as `grpc://HOST:PORT`. There is never a secret in it.
     pub fn url(&self) -> String {
         self.url.to_string()
@@ -264,6 +306,9 @@ impl fmt::Debug for ClientConfig {
             .field("max_message_bytes", &self.max_message_bytes)
             .field("window_bytes", &self.window_bytes)
             .field("spelling", &self.spelling)
+            .field("parallel_parts", &self.parallel_parts)
+            .field("parts_budget_bytes", &self.parts_budget_bytes)
+            .field("rewrites", &self.rewrites)
             .finish()
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arrow_flight::{FlightEndpoint, Location};
 use futures::FutureExt;
@@ -20,6 +21,9 @@ use crate::transport::{FlightService, Route};
 
 /// Where Flight says "on the connection that you have".
 const REUSE_CONNECTION: &str = "arrow-flight-reuse-connection:";
+
+/// How long a server that did not answer is asked after all others.
+const DEAD_FOR: Duration = Duration::from_secs(60);
 
 /// One server that calls can go to.
 #[derive(Clone, Debug)]
@@ -135,6 +139,17 @@ pub(crate) struct Connections {
     home: Connection,
     /// By URL. They stay open as long as the client lives.
     elsewhere: Mutex<HashMap<ServerUrl, Connection>>,
+    /// Servers that did not answer, and until when that is remembered.
+    dead: Mutex<HashMap<ServerUrl, Instant>>,
+}
+
+/// Where a part of a result can be had.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Home,
+    Elsewhere(ServerUrl),
+    /// Nowhere: the location is not one that can be used.
+    Useless(Error),
 }
 
 impl Connections {
@@ -148,7 +163,8 @@ impl Connections {
         }
         Self {
             home: Connection::new(config.url.clone(), true, route, service),
-            elsewhere: Mutex::new(HashMap::new()),
+            elsewhere: Mutex::default(),
+            dead: Mutex::default(),
         }
     }
 
@@ -156,50 +172,66 @@ impl Connections {
         &self.home
     }
 
-    /// The connection over which the result of an endpoint can be had: ours, when the endpoint names no location, ours, or
-    /// the connection in use; else the first of its locations that lets itself be connected to.
-    pub(crate) async fn for_endpoint(&self, endpoint: &FlightEndpoint, config: &ClientConfig) -> Result<Connection> {
-        if endpoint.location.is_empty() || endpoint.location.iter().any(|location| self.is_home(location)) {
-            return Ok(self.home.clone());
+    /// Where the result of an endpoint can be had, the likeliest first: over the connection in use, when the endpoint names
+    /// no location, ours, or that one; else at its locations, and at those that were found dead a moment ago last.
+    pub(crate) fn places(&self, endpoint: &FlightEndpoint, config: &ClientConfig) -> Vec<Place> {
+        let mut places: Vec<Place> = endpoint
+            .location
+            .iter()
+            .map(|location| self.place(location, config))
+            .collect();
+        if places.is_empty() || places.iter().any(|place| matches!(place, Place::Home)) {
+            return vec![Place::Home];
         }
-        let mut failure = None;
-        for location in &endpoint.location {
-            match self.to_location(location, config).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    tracing::debug!(location = location.uri, %error, "a location of the result cannot be used");
-                    failure.get_or_insert(error);
+        let now = Instant::now();
+        let mut dead = lock(&self.dead);
+        dead.retain(|_, until| *until > now);
+        places.sort_by_key(|place| match place {
+            Place::Elsewhere(url) => dead.contains_key(url),
+            _ => false,
+        });
+        places
+    }
+
+    fn place(&self, location: &Location, config: &ClientConfig) -> Place {
+        if location.uri.is_empty() || location.uri.starts_with(REUSE_CONNECTION) {
+            return Place::Home;
+        }
+        match ServerUrl::parse_location(&location.uri) {
+            Ok(named) => {
+                let url = config.rewritten(named);
+                if url.is_same_server(&self.home.url) {
+                    Place::Home
+                } else {
+                    Place::Elsewhere(url)
                 }
             }
+            // The server names locations, not the user: what is wrong with one is the server's fault.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => Place::Useless(
+                Error::new(ErrorKind::Protocol, "the server names a location that is not one").with_source(error),
+            ),
+            Err(error) => Place::Useless(error),
         }
-        let failure = failure.unwrap_or_else(|| Error::new(ErrorKind::Protocol, "no location was named"));
-        Err(failure.context("the result lies where it cannot be fetched from"))
     }
 
-    fn is_home(&self, location: &Location) -> bool {
-        location.uri.is_empty()
-            || location.uri.starts_with(REUSE_CONNECTION)
-            || ServerUrl::parse_location(&location.uri).is_ok_and(|url| url.is_same_server(&self.home.url))
+    /// A server was named and does not answer: for a while it is asked last.
+    pub(crate) fn found_dead(&self, url: &ServerUrl) {
+        lock(&self.dead).insert(url.clone(), Instant::now() + DEAD_FOR);
+        lock(&self.elsewhere).remove(url);
     }
 
-    async fn to_location(&self, location: &Location, config: &ClientConfig) -> Result<Connection> {
-        // The server names locations, not the user: what is wrong with one is the server's fault.
-        let url = ServerUrl::parse_location(&location.uri).map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput => {
-                Error::new(ErrorKind::Protocol, "the server names a location that is not one").with_source(error)
-            }
-            _ => error,
-        })?;
-        let known = lock(&self.elsewhere).get(&url).cloned();
+    /// The connection to another server, made if there is none yet.
+    pub(crate) async fn connect_to(&self, url: &ServerUrl, config: &ClientConfig) -> Result<Connection> {
+        let known = lock(&self.elsewhere).get(url).cloned();
         if let Some(connection) = known {
             return Ok(connection);
         }
-        let route = Route::new(config, &url)?;
-        let service = route.connect(config, &url).await?;
-        let with_credentials = self.home.url.may_share_credentials_with(&url);
+        let route = Route::new(config, url)?;
+        let service = route.connect(config, url).await.inspect_err(|_| self.found_dead(url))?;
+        let with_credentials = self.home.url.may_share_credentials_with(url);
         let connection = Connection::new(url.clone(), with_credentials, route, service);
         // Of two tasks that connect at once, the second one's connection is kept, and both work.
-        lock(&self.elsewhere).insert(url, connection.clone());
+        lock(&self.elsewhere).insert(url.clone(), connection.clone());
         Ok(connection)
     }
 }

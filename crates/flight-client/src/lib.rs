@@ -40,12 +40,16 @@
 //! ```
 //!
 //! # How it behaves
-//! - **A query** is `GetFlightInfo` and then `DoGet` of every endpoint, in order; or one `DoGet`, see [`QuerySpelling`]. The
-//!   time range, the limit and the wish for dictionaries travel beside it, on every call.
+//! - **A query** is `GetFlightInfo` and then `DoGet` of every endpoint; or one `DoGet`, see [`QuerySpelling`]. The time
+//!   range, the limit and the wish for dictionaries travel beside it, on every call.
+//! - **Parts.** The endpoints of a result are fetched side by side within one budget of bytes. Where the server says that they
+//!   are ordered their batches come in that order, else as they arrive. A part that is about to expire is renewed.
 //! - **Locations.** A part of a result that lies on another server is fetched from there, from the first of its locations
-//!   that lets itself be connected to. Credentials go along only to the same host, and never from TLS to plain text: a
-//!   server could name any address.
-//! - **Calling off.** Dropping a stream, or the future of a call, ends the call on the server.
+//!   that answers; one that does not is tried last for a minute. [`ClientConfig::with_location_rewrite`] is for names that
+//!   only mean something inside of a cluster. Credentials go along only to the same host, and never from TLS to plain text:
+//!   a server could name any address.
+//! - **Calling off.** Dropping a stream, or the future of a call, ends the call on the server. A result in several parts is
+//!   called off with `CancelFlightInfo` too, where the server has it.
 //! - **Time.** Every wait for the server has a limit that nobody has to set: connecting, a call with one answer
 //!   ([`ClientConfig::with_plan_timeout`]), the first batch of a result, the gap between two. Running out is `TimedOut`, and
 //!   names the call. A whole query has a limit when [`ClientConfig::with_query_deadline`] sets one. After a server was silent
@@ -70,10 +74,12 @@ mod config;
 mod connection;
 mod credentials;
 mod deadline;
+mod expiry;
 mod failure;
 mod headers;
 mod ingestion;
 mod ipc;
+mod parts;
 mod quick_ack;
 mod results;
 mod server_metadata;

@@ -1,127 +1,159 @@
 //! The result of a query, endpoint by endpoint.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arrow_flight::{FlightData, FlightEndpoint, Ticket};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow_flight::{FlightData, FlightEndpoint, FlightInfo, Ticket};
 use futures::stream;
 use lakepilot_query::{Error, ErrorKind, Query, RecordBatchStream, Result, TransferMeter};
 use tonic::Streaming;
 
 use crate::client::Shared;
-use crate::connection::Connection;
+use crate::connection::{Connection, Place};
 use crate::deadline::{Deadline, Patience};
-use crate::ipc::{Decoded, Decoder};
+use crate::ipc::{Decoded, Decoder, decode_schema};
+use crate::parts;
 use crate::status::Call;
 
-/// Opens the first endpoint and waits for its schema. The others are opened one after the other, as their turn comes, so
-/// that their batches are in the order of the endpoints.
+/// Opens the endpoints of a result and waits for its schema: one as it is, several side by side.
 pub(crate) async fn open(
     shared: Arc<Shared>,
-    first: FlightEndpoint,
-    others: VecDeque<FlightEndpoint>,
+    mut info: FlightInfo,
     query: Option<Query>,
     deadline: Deadline,
 ) -> Result<RecordBatchStream> {
-    let meter = TransferMeter::new();
-    let mut results = Results {
+    let asked = Asked {
         shared,
-        meter: meter.clone(),
         query,
         deadline,
-        endpoints: others,
-        current: None,
-        schema: None,
+        meter: TransferMeter::new(),
+        schema: Arc::default(),
     };
-    let schema = results.enter(first).await?;
-    let batches = stream::unfold(Some(results), |results| async {
-        let mut results = results?;
-        match results.next().await {
-            Ok(Some(batch)) => Some((Ok(batch), Some(results))),
+    if info.endpoint.len() > 1 {
+        return parts::open(asked, info).await;
+    }
+    let Some(endpoint) = info.endpoint.pop() else {
+        // A statement without a result.
+        return Ok(RecordBatchStream::from_batches(
+            decode_schema(&info.schema)?,
+            Vec::new(),
+        ));
+    };
+    let part = asked.enter(endpoint).await?;
+    let schema = part.schema();
+    let batches = stream::unfold(Some(part), |part| async {
+        let mut part = part?;
+        match part.next_batch().await {
+            Ok(Some(batch)) => Some((Ok(batch), Some(part))),
             Ok(None) => None,
             Err(error) => Some((Err(error), None)),
         }
     });
-    Ok(RecordBatchStream::new(schema, batches).with_transfer(meter))
+    Ok(RecordBatchStream::new(schema, batches).with_transfer(asked.meter))
 }
 
-struct Results {
-    shared: Arc<Shared>,
-    meter: TransferMeter,
+/// What all parts of one result have in common.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) shared: Arc<Shared>,
     query: Option<Query>,
     deadline: Deadline,
-    endpoints: VecDeque<FlightEndpoint>,
-    current: Option<Part>,
-    /// The schema of the first endpoint, which all have to have.
-    schema: Option<SchemaRef>,
+    pub(crate) meter: TransferMeter,
+    /// The schema of the part that told it first, which all have to have.
+    pub(crate) schema: Arc<OnceLock<SchemaRef>>,
 }
 
-impl Results {
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            if let Some(part) = &mut self.current {
-                if let Some(batch) = part.next_batch().await? {
-                    return Ok(Some(self.with_common_schema(batch)?));
-                }
-                self.current = None;
-            }
-            match self.endpoints.pop_front() {
-                Some(endpoint) => self.enter(endpoint).await?,
-                None => return Ok(None),
-            };
-        }
-    }
+/// Why a part cannot be had at a place.
+enum Refusal {
+    /// It may be had at another.
+    Here(Error),
+    /// It cannot be had.
+    Everywhere(Error),
+}
 
-    /// Starts on an endpoint, and checks that its schema is that of the ones before.
-    async fn enter(&mut self, endpoint: FlightEndpoint) -> Result<SchemaRef> {
-        let Shared { config, connections } = &*self.shared;
-        let mut no_wait = self.deadline.no_wait();
-        // Connecting has a limit of its own.
-        let connecting = connections.for_endpoint(&endpoint, config);
-        let url = &connections.home().url;
-        let connection = self
-            .deadline
-            .bound(&mut no_wait, Call::Get, url, connecting)
-            .await
-            .flatten()?;
+impl Asked {
+    /// Starts on an endpoint at the first of its places that answers, and checks that its schema is that of the others.
+    pub(crate) async fn enter(&self, endpoint: FlightEndpoint) -> Result<Part> {
+        let Shared {
+            config, connections, ..
+        } = &*self.shared;
         let ticket = endpoint
             .ticket
+            .as_ref()
             .ok_or_else(|| Error::new(ErrorKind::Protocol, "the server named an endpoint with no ticket"))?;
+        let mut failure = None;
+        for place in connections.places(&endpoint, config) {
+            match self.enter_at(place, ticket.clone()).await {
+                Ok(part) => return self.with_checked_schema(part),
+                Err(Refusal::Everywhere(error)) => return Err(error),
+                Err(Refusal::Here(error)) => {
+                    tracing::debug!(%error, "a location of the result cannot be used");
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        let failure = failure.unwrap_or_else(|| Error::new(ErrorKind::Protocol, "no location was named"));
+        Err(failure.context("the result lies where it cannot be fetched from"))
+    }
+
+    async fn enter_at(&self, place: Place, ticket: Ticket) -> Result<Part, Refusal> {
+        let Shared {
+            config, connections, ..
+        } = &*self.shared;
+        let mut no_wait = self.deadline.no_wait();
+        let (connection, elsewhere) = match place {
+            Place::Home => (connections.home().clone(), None),
+            Place::Useless(error) => return Err(Refusal::Here(error)),
+            Place::Elsewhere(url) => {
+                // Connecting has a limit of its own, after which another place is tried.
+                let connecting = connections.connect_to(&url, config);
+                let home = &connections.home().url;
+                let connected = self.deadline.bound(&mut no_wait, Call::Get, home, connecting).await;
+                let connection = connected.map_err(Refusal::Everywhere)?.map_err(Refusal::Here)?;
+                (connection, Some(url))
+            }
+        };
         let request = connection
             .request(ticket, config, self.query.as_ref(), self.deadline, Call::Get, &no_wait)
-            .await?;
-        let (part, schema) = Part::open(
+            .await
+            .map_err(Refusal::Everywhere)?;
+        let opened = Part::open(
             connection,
             request,
             config.max_message_bytes,
             self.meter.clone(),
             self.deadline,
-        )
-        .await?;
-        match &self.schema {
-            Some(expected) if *expected != schema => {
-                return Err(Error::new(
-                    ErrorKind::Protocol,
-                    format!(
-                        "the parts of the result do not fit together: the first has the columns ({}), another one ({})",
-                        columns(expected),
-                        columns(&schema)
-                    ),
-                ));
+        );
+        opened.await.map_err(|error| match elsewhere {
+            Some(url) if error.kind() == ErrorKind::Unavailable => {
+                connections.found_dead(&url);
+                Refusal::Here(error)
             }
-            Some(_) => {}
-            None => self.schema = Some(Arc::clone(&schema)),
+            _ => Refusal::Everywhere(error),
+        })
+    }
+
+    fn with_checked_schema(&self, part: Part) -> Result<Part> {
+        let schema = part.schema();
+        let expected = self.schema.get_or_init(|| Arc::clone(&schema));
+        if *expected == schema {
+            return Ok(part);
         }
-        self.current = Some(part);
-        Ok(schema)
+        Err(Error::new(
+            ErrorKind::Protocol,
+            format!(
+                "the parts of the result do not fit together: one has the columns ({}), another one ({})",
+                columns(expected),
+                columns(&schema)
+            ),
+        ))
     }
 
     /// Every batch has the schema of the stream, and not an equal one of its own endpoint.
-    fn with_common_schema(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        match &self.schema {
+    pub(crate) fn with_common_schema(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        match self.schema.get() {
             Some(schema) if !Arc::ptr_eq(schema, batch.schema_ref()) => Ok(batch.with_schema(Arc::clone(schema))?),
             _ => Ok(batch),
         }
@@ -146,7 +178,9 @@ fn columns(schema: &SchemaRef) -> String {
 }
 
 /// The stream of one endpoint.
-struct Part {
+pub(crate) struct Part {
+    schema: SchemaRef,
+    message_bytes: usize,
     connection: Connection,
     messages: Streaming<FlightData>,
     decoder: Decoder,
@@ -163,7 +197,7 @@ impl Part {
         max_message_bytes: usize,
         meter: TransferMeter,
         deadline: Deadline,
-    ) -> Result<(Self, SchemaRef)> {
+    ) -> Result<Self> {
         tracing::debug!(url = %connection.url, call = %Call::Get, "calling");
         let mut patience = deadline.first_batch();
         let mut service = connection.service();
@@ -175,6 +209,8 @@ impl Part {
         };
         let messages = connection.bounded(deadline, &mut patience, Call::Get, opening).await?;
         let mut part = Self {
+            schema: Arc::new(Schema::empty()),
+            message_bytes: 0,
             connection,
             messages,
             decoder: Decoder::new(max_message_bytes),
@@ -184,7 +220,10 @@ impl Part {
         };
         loop {
             match part.next_message().await? {
-                Some(Decoded::Schema(schema)) => return Ok((part, schema)),
+                Some(Decoded::Schema(schema)) => {
+                    part.schema = schema;
+                    return Ok(part);
+                }
                 Some(Decoded::Nothing) => {}
                 // The decoder lets no batch pass before a schema.
                 Some(Decoded::Batch(_)) | None => {
@@ -200,7 +239,16 @@ impl Part {
         }
     }
 
-    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The bytes of the message that came last.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.message_bytes
+    }
+
+    pub(crate) async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             match self.next_message().await? {
                 Some(Decoded::Batch(batch)) => {
@@ -226,6 +274,7 @@ impl Part {
             .await?;
         let Some(data) = message else { return Ok(None) };
         let bytes = data.data_header.len() + data.data_body.len() + data.app_metadata.len();
+        self.message_bytes = bytes;
         let begun = Instant::now();
         let decoded = self.decoder.decode(data);
         self.meter.received(bytes as u64, begun.elapsed());

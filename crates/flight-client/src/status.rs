@@ -16,6 +16,8 @@ pub(crate) enum Call {
     Prepare,
     ClosePrepared,
     Ingest,
+    Cancel,
+    Renew,
 }
 
 impl Call {
@@ -33,6 +35,8 @@ impl fmt::Display for Call {
             Self::Prepare => "CreatePreparedStatement",
             Self::ClosePrepared => "ClosePreparedStatement",
             Self::Ingest => "DoPut",
+            Self::Cancel => "CancelFlightInfo",
+            Self::Renew => "RenewFlightEndpoint",
         })
     }
 }

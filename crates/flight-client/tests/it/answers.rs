@@ -74,15 +74,15 @@ pub(crate) fn answering(steps: Vec<Step<FlightData>>) -> Script {
         .on_get(move |_| Ok(steps.clone()))
 }
 
-/// A server whose results have several endpoints, each with the steps of its number.
+/// A server whose results have several endpoints, in an order, each with the steps of its number.
 pub(crate) fn with_endpoints(endpoints: Vec<FlightEndpoint>, steps: Vec<Vec<Step<FlightData>>>) -> Script {
+    with_info(FlightInfo::new().with_ordered(true), endpoints, steps)
+}
+
+/// A server whose results are described like that, and have several endpoints, each with the steps of its number.
+pub(crate) fn with_info(info: FlightInfo, endpoints: Vec<FlightEndpoint>, steps: Vec<Vec<Step<FlightData>>>) -> Script {
     Script::new()
-        .on_flight_info(move |_| {
-            Ok(endpoints
-                .iter()
-                .cloned()
-                .fold(FlightInfo::new(), FlightInfo::with_endpoint))
-        })
+        .on_flight_info(move |_| Ok(endpoints.iter().cloned().fold(info.clone(), FlightInfo::with_endpoint)))
         .on_get(move |ticket| Ok(steps[usize::from(ticket.ticket[0])].clone()))
 }
 

@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::answers::{batch, client, config, messages, numbered, query, sending, with_endpoints};
 use crate::server::{Step, TestServer};
 
-fn at(endpoint: FlightEndpoint, locations: &[&str]) -> FlightEndpoint {
+pub(crate) fn at(endpoint: FlightEndpoint, locations: &[&str]) -> FlightEndpoint {
     let location = locations
         .iter()
         .map(|uri| Location { uri: (*uri).to_owned() })

@@ -7,6 +7,7 @@ mod errors;
 mod hostile;
 mod hostile_wire;
 mod ingestion;
+mod parts;
 mod prepare;
 mod queries;
 mod schedules;
