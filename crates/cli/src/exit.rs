@@ -6,6 +6,8 @@ use std::io;
 
 use lakepilot_query::{Error, ErrorKind};
 
+use crate::signals::Signal;
+
 /// How a command ended when it did not fail with an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -17,6 +19,8 @@ pub(crate) enum Outcome {
     NotVerified,
     /// The person said no, or there was nobody to ask.
     Declined,
+    /// A signal ended it before it was done.
+    Stopped(Signal),
 }
 
 impl Outcome {
@@ -26,6 +30,7 @@ impl Outcome {
             Self::Findings => 12,
             Self::NotVerified => 13,
             Self::Declined => 14,
+            Self::Stopped(signal) => signal.exit_code(),
         }
     }
 }
@@ -51,8 +56,12 @@ pub(crate) fn exit_code(error: &Error) -> u8 {
     }
 }
 
-/// Whether the reader of our output went away, which is no failure: `lakepilot query ... | head`.
+/// Whether the reader of our output went away, which is no failure: `lakepilot query ... | head`. A connection to the server
+/// that broke while something was sent is one, and of another kind.
 pub(crate) fn is_broken_pipe(error: &Error) -> bool {
+    if error.kind() != ErrorKind::Io {
+        return false;
+    }
     let mut source: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = source {
         if let Some(io) = current.downcast_ref::<io::Error>()
@@ -89,6 +98,9 @@ mod tests {
         let outer = Error::new(ErrorKind::Io, "write the rows").with_source(inner);
         assert!(is_broken_pipe(&outer));
         assert!(!is_broken_pipe(&Error::new(ErrorKind::Io, "write the rows")));
+        let connection = io::Error::from(io::ErrorKind::BrokenPipe);
+        let lost = Error::new(ErrorKind::Unavailable, "the connection was lost").with_source(connection);
+        assert!(!is_broken_pipe(&lost));
     }
 
     #[test]

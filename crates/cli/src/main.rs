@@ -15,12 +15,14 @@ mod messages;
 mod output;
 mod progress;
 mod retirement;
+mod signals;
 mod state;
 mod terminal;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use lakepilot_query::{Error, ErrorKind, Result};
+use lakepilot_query::{Error, Result};
 
 use crate::args::ColorChoice;
 use crate::context::Context;
@@ -29,17 +31,28 @@ use crate::exit::Outcome;
 /// DataFusion plans deep queries recursively; the default of two megabytes is less than it likes.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
+/// How long the end of the program waits for what is under way, such as a write to a pipe that nobody reads.
+const SHUTDOWN_BOUND: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let cli = args::parse(std::env::args_os());
     start_tracing(cli.global.verbose, cli.global.color);
-    let context = Context::new(cli.global);
+    let mut context = Context::new(cli.global);
+    if cli.command.reports_in_json() {
+        context.messages = context.messages.in_json();
+    }
     let ended = run(cli.command, &context);
     context.learning().keep();
     let code = match ended {
-        Ok(outcome) => outcome.exit_code(),
+        Ok(outcome) => {
+            if let Outcome::Stopped(signal) = outcome {
+                context.messages.stopped(signal);
+            }
+            outcome.exit_code()
+        }
         Err(error) if exit::is_broken_pipe(&error) => 0,
         Err(error) => {
-            context.messages.error(exit::describe(&error));
+            context.messages.failed(&error);
             exit::exit_code(&error)
         }
     };
@@ -60,15 +73,13 @@ fn run(command: args::Command, context: &Context) -> Result<Outcome> {
         tokio::select! {
             // The signal first: its handler has to stand before the command makes its first file.
             biased;
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                Err(Error::new(ErrorKind::Cancelled, "interrupted"))
-            }
+            signal = signals::listen()? => Ok(Outcome::Stopped(signal)),
             outcome = commands::dispatch(command, context) => outcome,
         }
     });
-    // Dropping the futures has called the queries off; give the connection's tasks a moment to say so.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    // Dropping the futures has called the queries off; the connection's tasks have to say so, and a thread that writes has to
+    // come to its end. With nothing of that left, it takes no time.
+    runtime.shutdown_timeout(SHUTDOWN_BOUND);
     outcome
 }
 

@@ -29,6 +29,10 @@ pub enum EstimateBasis {
     Count,
     /// The row counts of partitions, clipped to the time range.
     PartitionMetadata,
+    /// The form of the query says it: an aggregate over everything has one row.
+    Exact,
+    /// The row counts of partitions, and the share of a sample of rows that the filters let through.
+    Sample,
 }
 
 impl fmt::Display for EstimateBasis {
@@ -36,6 +40,8 @@ impl fmt::Display for EstimateBasis {
         f.write_str(match self {
             Self::Count => "count",
             Self::PartitionMetadata => "partition metadata",
+            Self::Exact => "the form of the query",
+            Self::Sample => "a sample",
         })
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod attempts;
 mod check;
 #[cfg(feature = "lake")]
 mod lake;
@@ -15,6 +16,7 @@ mod listing;
 mod partitions;
 mod run;
 
+pub(crate) use attempts::AttemptArgs;
 pub(crate) use check::{
     CheckArgs, EstimateArgs, FailOn, FindingsFormat, RulesArgs, RulesFormat, SchemaArgs, SettingArgs,
 };
@@ -27,7 +29,7 @@ pub(crate) use partitions::{
     PartitionsCommand, PlanRetireArgs, ProtectArgs, RetentionApplyArgs, RetentionCommand, RetentionPlanArgs,
     RetireArgs, RetireInstancesArgs, RetireProcessArgs, RetirementArgs, SelectionArgs, VerifyArgs,
 };
-pub(crate) use run::{EstimateSource, QueryArgs, RunArgs};
+pub(crate) use run::{EstimateSource, ProgressChoice, QueryArgs, RunArgs, RunOutputArgs, SliceArgs, SliceCut};
 
 /// Query and look after a telemetry lake behind Arrow Flight SQL.
 #[derive(Debug, Parser)]
@@ -43,7 +45,7 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 3 invalid query, 4 not found, \
 5 not allowed, 6 unavailable, 7 timed out, 8 out of resources, 9 unsupported, 10 protocol error, 11 input/output error, \
-12 findings, 13 not verified, 14 declined, 130 interrupted.";
+12 findings, 13 not verified, 14 declined, 130 interrupted, 143 terminated.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
@@ -143,9 +145,16 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether the command itself decides what Ctrl-C does: a server, and a retirement, finish what is in flight.
+    /// Whether standard error is for a program, which reads it as JSON.
+    pub(crate) fn reports_in_json(&self) -> bool {
+        matches!(self, Self::Run(args) if args.reports.progress == ProgressChoice::Json)
+    }
+
+    /// Whether the command itself decides what a signal does: a server, and a retirement, finish what is in flight, and a
+    /// run tells what is there.
     pub(crate) fn handles_interrupts(&self) -> bool {
         match self {
+            Self::Run(_) => true,
             Self::Partitions { command } => command.retires(),
             #[cfg(feature = "lake")]
             Self::Lake {

@@ -1,10 +1,13 @@
 //! The arguments of `query` and `run`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use lakepilot_query::parse_duration;
 
-use super::SqlArgs;
+use super::{AttemptArgs, LimitArgs, SqlArgs};
 use crate::output::DataFormat;
 
 #[derive(Debug, Args)]
@@ -31,6 +34,12 @@ pub(crate) struct QueryArgs {
     /// Keep dictionary columns as dictionaries on the wire and in Parquet and Arrow files
     #[arg(long)]
     pub(crate) preserve_dictionary: bool,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) attempts: AttemptArgs,
 }
 
 #[derive(Debug, Args)]
@@ -38,17 +47,59 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) sql: SqlArgs,
 
-    /// Size of a batch in megabytes (1,000,000 bytes)
-    #[arg(long, value_name = "MB", default_value_t = 100.0)]
-    pub(crate) batch_size_mb: f64,
+    /// Take up the run that a directory of parts is of: its query, time range, slices and format
+    #[arg(long, value_name = "DIR", group = "SqlArgs", conflicts_with_all = TAKEN_FROM_THE_MANIFEST)]
+    pub(crate) resume: Option<PathBuf>,
 
-    /// Format of the rows [default: by the ending of --output]
+    /// Check a directory of parts against its manifest, and run nothing
+    #[arg(long, value_name = "DIR", group = "SqlArgs", conflicts_with_all = TAKEN_FROM_THE_MANIFEST)]
+    pub(crate) verify: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) output: RunOutputArgs,
+
+    #[command(flatten)]
+    pub(crate) batches: BatchArgs,
+
+    #[command(flatten)]
+    pub(crate) slices: SliceArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) attempts: AttemptArgs,
+
+    #[command(flatten)]
+    pub(crate) reports: ReportArgs,
+}
+
+/// What `--resume` and `--verify` know from the directory, so that it is not to be said again.
+const TAKEN_FROM_THE_MANIFEST: [&str; 6] = [
+    "output",
+    "output_dir",
+    "limit",
+    "preserve_dictionary",
+    "slices",
+    "begin",
+];
+
+/// Where the rows of a run go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct RunOutputArgs {
+    /// File to write the rows to, or, with a / at its end, a directory of parts; without it, and without --format, rows are
+    /// counted and dropped
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Directory to write a file a slice to, with a manifest; run again, what is missing is fetched
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    pub(crate) output_dir: Option<PathBuf>,
+
+    /// Format of the rows [default: by the ending of --output; Parquet in a directory]
     #[arg(long, value_enum)]
     pub(crate) format: Option<DataFormat>,
-
-    /// File to write the rows to; without it, and without --format, rows are counted and dropped
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
 
     /// Most rows that the server returns
     #[arg(long, value_name = "N")]
@@ -57,6 +108,50 @@ pub(crate) struct RunArgs {
     /// Keep dictionary columns as dictionaries on the wire and in Parquet and Arrow files
     #[arg(long)]
     pub(crate) preserve_dictionary: bool,
+}
+
+/// How large batches are, and all of them together.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Batches and memory")]
+pub(crate) struct BatchArgs {
+    /// Size of a batch in megabytes (1,000,000 bytes)
+    #[arg(long, value_name = "MB", default_value_t = 100.0)]
+    pub(crate) batch_size_mb: f64,
+
+    /// Most megabytes of rows that are held at one time, over all slices; batches become smaller to fit [default: no limit]
+    #[arg(long, value_name = "MB")]
+    pub(crate) memory_mb: Option<f64>,
+}
+
+/// How a query is cut.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Slices")]
+pub(crate) struct SliceArgs {
+    /// Cut the time range into slices that run at the same time: a number of them, auto (along the partitions), or the length
+    /// of each (1h, 1d) [default: none; auto into a directory]
+    #[arg(long, value_name = "N|auto|TIME", value_parser = slice_cut)]
+    pub(crate) slices: Option<SliceCut>,
+
+    /// Most slices that run at the same time
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub(crate) parallel: NonZeroUsize,
+
+    /// Rows of earlier slices first, or later first if the query is ordered so [default for a query that is ordered by time]
+    #[arg(long, conflicts_with = "unordered")]
+    pub(crate) ordered: bool,
+
+    /// Rows of slices as they come [default for other queries]
+    #[arg(long)]
+    pub(crate) unordered: bool,
+}
+
+/// What is told of a run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Progress and statistics")]
+pub(crate) struct ReportArgs {
+    /// How progress is shown on standard error
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    pub(crate) progress: ProgressChoice,
 
     /// Where the expected number of rows comes from
     #[arg(long, value_enum, default_value = "partitions")]
@@ -67,6 +162,43 @@ pub(crate) struct RunArgs {
     pub(crate) stats: Option<PathBuf>,
 }
 
+/// Into which slices a time range is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SliceCut {
+    /// So many of the same length.
+    Count(NonZeroUsize),
+    /// Along the partitions.
+    Auto,
+    /// Of this length each.
+    Every(Duration),
+}
+
+fn slice_cut(text: &str) -> Result<SliceCut, String> {
+    if text == "auto" {
+        return Ok(SliceCut::Auto);
+    }
+    if let Ok(count) = text.parse() {
+        return Ok(SliceCut::Count(count));
+    }
+    match parse_duration(text) {
+        Ok(length) if !length.is_zero() => Ok(SliceCut::Every(length)),
+        _ => Err("write a number of slices from 1, auto, or the length of a slice such as 30m, 1h or 1d".to_owned()),
+    }
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressChoice {
+    /// A line that is redrawn on a terminal, plain lines elsewhere, nothing with --quiet
+    Auto,
+    /// Lines, every few seconds
+    Plain,
+    /// JSON objects, one a line, and nothing else on standard error: docs/running.md has their fields
+    Json,
+    /// Nothing
+    None,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EstimateSource {
     /// The metadata of partitions, while the query runs
@@ -75,4 +207,19 @@ pub(crate) enum EstimateSource {
     Count,
     /// No estimate
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_are_a_number_a_length_or_auto() {
+        assert_eq!(slice_cut("auto"), Ok(SliceCut::Auto));
+        assert_eq!(slice_cut("16"), Ok(SliceCut::Count(NonZeroUsize::new(16).unwrap())));
+        assert_eq!(slice_cut("6h"), Ok(SliceCut::Every(Duration::from_secs(6 * 3600))));
+        for text in ["0", "-1", "", "0h", "Auto ", "1.5", "hour"] {
+            assert!(slice_cut(text).is_err(), "{text}");
+        }
+    }
 }

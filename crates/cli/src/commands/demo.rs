@@ -19,7 +19,7 @@ use lakepilot_query::{Error, ErrorKind, Query, QueryService, QueryServiceExt, Re
 
 use super::lake::fill_with_progress;
 use super::{blocking, check, run, schema};
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, ProgressChoice};
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::messages::Messages;
@@ -151,7 +151,13 @@ async fn run_large(client: &Arc<dyn QueryService>, range: TimeRange, say: &Narra
         Ok(())
     });
     let query = Query::new(LARGE)?.with_time_range(range);
-    let statistics = executor.execute(&query, &mut sink, &RunProgress::new(messages)).await?;
+    let statistics = executor
+        .execute(
+            &query,
+            &mut sink,
+            &RunProgress::new(ProgressChoice::Auto, messages, None),
+        )
+        .await?;
     say.line(run::describe(&statistics))?;
     say.line(format!(
         "  found       {}",

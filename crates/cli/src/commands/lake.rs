@@ -18,7 +18,7 @@ use crate::context::{Context, read_file, read_token};
 use crate::exit::Outcome;
 use crate::messages::Messages;
 use crate::output::{self, Heading, ReportFormat, text};
-use crate::terminal;
+use crate::{signals, terminal};
 
 pub(crate) async fn lake(command: LakeCommand, context: &Context) -> Result<Outcome> {
     match command {
@@ -68,37 +68,13 @@ async fn serve(args: ServeArgs, context: &Context) -> Result<Outcome> {
     let url = server.url();
     let handle = server.spawn();
     // Before the line that says that all is ready, since who reads it may send a signal at once.
-    let shutdown = shutdown_signal()?;
+    let shutdown = signals::listen()?;
     // The one line that scripts wait for.
     output::print(&format!("listening on {url}\n"))?;
-    let signal = shutdown.await?;
+    let signal = shutdown.await;
     context.messages.tell(format!("{signal}: finishing what is in flight"));
     handle.shutdown().await?;
     Ok(Outcome::Done)
-}
-
-/// Waits for a signal to end; the handlers stand when this returns, before the future is polled.
-#[cfg(unix)]
-fn shutdown_signal() -> Result<impl Future<Output = Result<&'static str>>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => Ok("terminated"),
-            _ = interrupt.recv() => Ok("interrupted"),
-        }
-    })
-}
-
-/// Waits for Ctrl-C; the handler stands when this returns, before the future is polled.
-#[cfg(windows)]
-fn shutdown_signal() -> Result<impl Future<Output = Result<&'static str>>> {
-    let mut interrupt = tokio::signal::windows::ctrl_c()?;
-    Ok(async move {
-        interrupt.recv().await;
-        Ok("interrupted")
-    })
 }
 
 async fn generate(args: GenerateArgs, context: &Context) -> Result<Outcome> {

@@ -14,9 +14,7 @@ mod rules;
 mod run;
 mod schema;
 
-use lakepilot_query::Result;
-#[cfg(feature = "lake")]
-use lakepilot_query::{Error, ErrorKind};
+use lakepilot_query::{Error, ErrorKind, Result};
 
 use crate::args::Command;
 use crate::context::Context;
@@ -43,7 +41,6 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Outc
 }
 
 /// Runs work that blocks (files, SQLite) beside the runtime's own threads.
-#[cfg(feature = "lake")]
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await

@@ -6,6 +6,7 @@ use lakepilot_query::{Dictionaries, Result};
 use crate::args::QueryArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
+use crate::guard;
 use crate::output::{self, DataFormat, RowsOptions};
 
 pub(crate) async fn query(args: QueryArgs, context: &Context) -> Result<Outcome> {
@@ -27,7 +28,12 @@ pub(crate) async fn query(args: QueryArgs, context: &Context) -> Result<Outcome>
         .with_dictionaries(dictionaries(args.preserve_dictionary));
     let mut sink = output::sink(&options)?;
     let service = context.service().await?;
-    let executor = BatchedExecutor::new(service, ExecutionOptions::new().with_batch_size(BatchSize::AsReceived));
+    guard::ensure_within(args.limits, service.as_ref(), &query, context).await?;
+    let execution = ExecutionOptions::new()
+        .with_batch_size(BatchSize::AsReceived)
+        .with_timeouts(args.attempts.timeouts())
+        .with_retry(args.attempts.retry_policy());
+    let executor = BatchedExecutor::new(service, execution);
     executor.execute(&query, sink.as_mut(), &NoProgress).await?;
     context.tell_written(options.output.as_deref());
     Ok(Outcome::Done)

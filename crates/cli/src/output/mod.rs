@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::ValueEnum;
+use lakepilot_execution::FileFormat;
 use lakepilot_query::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -44,6 +45,18 @@ impl DataFormat {
             "txt" => Some(Self::Table),
             _ => None,
         }
+    }
+
+    /// The format of a file; `None` for a table, which is text for people.
+    pub(crate) fn of_file(self) -> Option<FileFormat> {
+        Some(match self {
+            Self::Table => return None,
+            Self::Csv => FileFormat::Csv,
+            Self::Json => FileFormat::Json,
+            Self::Ndjson => FileFormat::Ndjson,
+            Self::Parquet => FileFormat::Parquet,
+            Self::Arrow => FileFormat::ArrowFile,
+        })
     }
 
     /// The format that was asked for, or that of the file, or a table on standard output.

@@ -27,20 +27,11 @@ pub(crate) struct RowsOptions {
 /// # Errors
 /// `InvalidInput` when a binary format would go to a terminal; those of creating a file.
 pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
-    let to_file = options.output.is_some();
-    let format = match options.format {
-        DataFormat::Table => {
-            return Ok(Box::new(TableSink::new(
-                options.max_display_rows,
-                options.output.clone(),
-            )));
-        }
-        DataFormat::Csv => FileFormat::Csv,
-        DataFormat::Json => FileFormat::Json,
-        DataFormat::Ndjson => FileFormat::Ndjson,
-        DataFormat::Parquet => FileFormat::Parquet,
-        DataFormat::Arrow if to_file => FileFormat::ArrowFile,
-        DataFormat::Arrow => FileFormat::ArrowStream,
+    let Some(format) = options.format.of_file() else {
+        return Ok(Box::new(TableSink::new(
+            options.max_display_rows,
+            options.output.clone(),
+        )));
     };
     match &options.output {
         Some(place) if place.to_str().is_some_and(|place| place.contains("://")) => {
@@ -49,6 +40,10 @@ pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
         Some(path) => Ok(Box::new(FileSink::create(path, format)?)),
         None => {
             let binary = matches!(options.format, DataFormat::Parquet | DataFormat::Arrow);
+            let format = match format {
+                FileFormat::ArrowFile => FileFormat::ArrowStream,
+                format => format,
+            };
             if binary && io::stdout().is_terminal() {
                 return Err(Error::new(
                     ErrorKind::InvalidInput,

@@ -60,6 +60,40 @@ pub(crate) fn duration(value: Duration) -> String {
     }
 }
 
+/// A length of time as a clock shows it: `0:05`, `1:02:03`, and `12 days` when hours tell nothing any more.
+pub(crate) fn clock(value: Duration) -> String {
+    const HOURS_BEFORE_DAYS: u64 = 100;
+    let seconds = value.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours >= HOURS_BEFORE_DAYS {
+        format!("{} days", short_count(hours / 24))
+    } else if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+/// A count in few columns: `9,999`, `123k`, `1.23M`.
+pub(crate) fn short_count(value: u64) -> String {
+    if value < 10_000 {
+        return count(value);
+    }
+    const UNITS: [&str; 5] = ["k", "M", "bn", "tn", "qn"];
+    let mut scaled = value as f64 / 1000.0;
+    let mut unit = 0;
+    while scaled >= 999.5 && unit + 1 < UNITS.len() {
+        scaled /= 1000.0;
+        unit += 1;
+    }
+    let digits = match scaled {
+        ..9.995 => 2,
+        ..99.95 => 1,
+        _ => 0,
+    };
+    format!("{scaled:.digits$}{}", UNITS[unit])
+}
+
 /// Text whose lines are broken between words to fit a width; what goes on is indented. A word that is too long by itself
 /// stays whole, for the terminal to break.
 pub(crate) fn wrap(text: &str, width: Option<usize>) -> String {
@@ -108,6 +142,11 @@ fn wrap_line(line: &str, width: usize, hanging: usize) -> String {
     wrapped
 }
 
+/// The columns that a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
 /// The columns that a text takes, without the escape sequences that colour it.
 fn visible_width(text: &str) -> usize {
     let mut width = 0;
@@ -138,6 +177,37 @@ mod tests {
         }
         assert_eq!(counted(1, "row"), "1 row");
         assert_eq!(counted(0, "row"), "0 rows");
+    }
+
+    #[test]
+    fn short_counts_have_three_digits() {
+        for (value, text) in [
+            (0, "0"),
+            (9_999, "9,999"),
+            (10_000, "10.0k"),
+            (123_456, "123k"),
+            (999_499, "999k"),
+            (999_500, "1.00M"),
+            (9_996_000, "10.0M"),
+            (12_345_678, "12.3M"),
+            (4_000_000_000, "4.00bn"),
+        ] {
+            assert_eq!(short_count(value), text);
+        }
+        assert_eq!(short_count(u64::MAX), "18447qn");
+    }
+
+    #[test]
+    fn clocks_grow_with_their_time() {
+        for (seconds, text) in [
+            (0, "0:00"),
+            (65, "1:05"),
+            (3_723, "1:02:03"),
+            (360_000, "4 days"),
+            (10_000_000_000, "116k days"),
+        ] {
+            assert_eq!(clock(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -66,11 +67,45 @@ pub(crate) fn command() -> Command {
     ] {
         command.env_remove(variable);
     }
+    // What the program learns from queries is not to be left with whoever runs the tests.
+    static CACHE: OnceLock<TempDir> = OnceLock::new();
+    command.env(
+        "XDG_CACHE_HOME",
+        CACHE.get_or_init(|| tempfile::tempdir().unwrap()).path(),
+    );
     command
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Ran {
     command().args(arguments).output().unwrap().into()
+}
+
+/// Sends a signal to a process.
+pub(crate) fn send(signal: &str, child: &Child) {
+    let status = Command::new("kill")
+        .args([&format!("-{signal}"), &child.id().to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// Waits until something is so, within a bound that is long enough for a slow machine.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let bound = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < bound, "{what} did not happen");
+        std::thread::yield_now();
+    }
+}
+
+/// The names in a directory, in their order.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
 }
 
 /// A lake that all tests share; each works on a copy.
@@ -131,6 +166,11 @@ impl LakeCopy {
     pub(crate) fn url(&self) -> String {
         format!("lake:{}", self.path.display())
     }
+
+    /// The file of what a server of the lake says on standard error.
+    fn log(&self) -> PathBuf {
+        self.path.with_file_name("server.log")
+    }
 }
 
 /// A server on a copy of the lake, ended when the value goes.
@@ -153,7 +193,7 @@ impl Server {
             .args(["--listen", "127.0.0.1:0"])
             .args(options)
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(fs::File::create(lake.log()).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -192,18 +232,26 @@ impl Server {
 
     /// Runs the program against the server, over the whole range of the lake.
     pub(crate) fn run_ranged(&self, arguments: &[&str]) -> Ran {
-        command()
+        self.command_ranged(arguments).output().unwrap().into()
+    }
+
+    /// What the server has said on standard error; with `-v`, how each query ended.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.lake.log()).unwrap()
+    }
+
+    /// The program against the server, over the whole range of the lake, to be started.
+    pub(crate) fn command_ranged(&self, arguments: &[&str]) -> Command {
+        let mut command = command();
+        command
             .args(["--url", &self.url, "--begin", BEGIN, "--end", END])
-            .args(arguments)
-            .output()
-            .unwrap()
-            .into()
+            .args(arguments);
+        command
     }
 
     /// Asks the server to end, as a service manager does; returns its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        send("TERM", &self.child);
         self.child.wait().unwrap().code()
     }
 }

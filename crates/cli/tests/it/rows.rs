@@ -1,9 +1,9 @@
 //! Rows in every format, in files and in pipes.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::harness::{LakeCopy, ROWS, Server, command, run};
+use crate::harness::{LakeCopy, Server, command, run};
 
 const SQL: &str = "SELECT time, level, target, msg FROM log_entries ORDER BY time LIMIT 5";
 
@@ -115,61 +115,6 @@ fn a_reader_that_goes_away_is_no_failure() {
         );
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{format}");
     }
-}
-
-#[test]
-fn an_interrupted_query_leaves_no_file() {
-    let server = Server::start();
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("rows.csv");
-    // Too many rows to end before the signal.
-    let sql = "SELECT a.msg FROM log_entries a CROSS JOIN log_entries b CROSS JOIN log_entries c";
-    let mut child = command()
-        .args(["--url", &server.url, "query", sql, "-o"])
-        .arg(&path)
-        .spawn()
-        .unwrap();
-    // The temporary file says that the query is running.
-    let bound = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while fs::read_dir(dir.path()).unwrap().count() == 0 {
-        assert!(std::time::Instant::now() < bound, "the query does not start");
-        std::thread::yield_now();
-    }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-}
-
-#[test]
-fn run_tells_progress_and_statistics_on_stderr() {
-    let server = Server::start();
-    let dir = tempfile::tempdir().unwrap();
-    let stats = dir.path().join("stats.json");
-    let out = dir.path().join("rows.parquet");
-    let ran = server
-        .run_ranged(&[
-            "run",
-            "SELECT * FROM log_entries",
-            "--batch-size-mb",
-            "0.05",
-            "-o",
-            out.to_str().unwrap(),
-            "--stats",
-            stats.to_str().unwrap(),
-        ])
-        .good();
-    assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.contains("completed: 2,000 rows"), "{}", ran.stderr);
-    let stats: serde_json::Value = serde_json::from_str(&fs::read_to_string(stats).unwrap()).unwrap();
-    assert_eq!(stats["rows_processed"], ROWS);
-    assert!(stats["batches_processed"].as_u64().unwrap() > 5, "{stats}");
-    let quiet = server
-        .run_ranged(&["--quiet", "run", "SELECT * FROM log_entries"])
-        .good();
-    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
-    let ran = server.run(&["run", "SELECT 1", "--batch-size-mb", "0"]);
-    assert_eq!(ran.code, 2, "{}", ran.stderr);
 }
 
 #[test]

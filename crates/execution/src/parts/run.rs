@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -383,6 +383,8 @@ impl BatchSink for PartSink {
 struct Totals {
     start: Instant,
     events: EventSender,
+    /// Whether a slice has answered.
+    started: AtomicBool,
     rows: AtomicU64,
     bytes: AtomicU64,
 }
@@ -392,6 +394,7 @@ impl Totals {
         Self {
             start,
             events,
+            started: AtomicBool::new(false),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
@@ -418,6 +421,12 @@ impl Received<'_> {
 
 impl ProgressObserver for Received<'_> {
     fn on_event(&self, event: &ProgressEvent) {
+        if let ProgressEvent::Started { .. } = event {
+            // All parts have one schema, so that the first tells it for all.
+            if !self.totals.started.swap(true, Ordering::Relaxed) {
+                self.totals.events.send(event.clone());
+            }
+        }
         let ProgressEvent::Received { rows, bytes, .. } = event else {
             return;
         };

@@ -1,0 +1,56 @@
+//! How long a query may take, and how often it is asked again.
+
+use std::time::Duration;
+
+use clap::Args;
+use lakepilot_execution::{RetryPolicy, Timeouts};
+use lakepilot_query::parse_duration;
+
+/// The retries that all slices of a query have together, unless one may have more.
+const LEAST_BUDGET: u32 = 10;
+
+/// The limits of time and the retries of a query.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Time limits and retries")]
+pub(crate) struct AttemptArgs {
+    /// Longest time until the first rows arrive: 30s, 5m [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = time_limit)]
+    first_batch_timeout: Option<Duration>,
+
+    /// Longest time that nothing arrives after that [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = time_limit)]
+    idle_timeout: Option<Duration>,
+
+    /// Longest time for all of it, writing included [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = time_limit)]
+    deadline: Option<Duration>,
+
+    /// How often a query, or a slice, is asked again when it fails in a way that may pass before its rows were handed on
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    retries: u32,
+}
+
+impl AttemptArgs {
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        Timeouts::none()
+            .with_first_batch(self.first_batch_timeout)
+            .with_idle(self.idle_timeout)
+            .with_total(self.deadline)
+    }
+
+    /// The policy. All slices of a query share a budget, so that a server that is down is not asked by each of a thousand.
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::default()
+            .with_retries(self.retries)
+            .with_budget(self.retries.max(LEAST_BUDGET))
+    }
+}
+
+/// A length of time that is not zero.
+fn time_limit(text: &str) -> Result<Duration, String> {
+    let limit = parse_duration(text).map_err(|error| error.message().to_owned())?;
+    if limit.is_zero() {
+        return Err("a limit of zero lets nothing pass; leave the option out for no limit".to_owned());
+    }
+    Ok(limit)
+}
