@@ -331,7 +331,7 @@ mod tests {
     #[tokio::test]
     async fn the_place_in_the_refusal_is_the_place_of_the_finding() {
         let service = refusing(|| {
-            Error::new(ErrorKind::InvalidQuery, "msg cannot be had").with_position(Position { line: 2, column: 8 })
+            Error::new(ErrorKind::InvalidQuery, "msg cannot\n\tbe had").with_position(Position { line: 2, column: 8 })
         });
         let sql = "-- é\n SELECT 1,\n       msg FROM log_entries;";
         let analysis = Analyzer::default()
@@ -343,6 +343,7 @@ mod tests {
             .find(|finding| finding.rule == "rejected-by-server")
             .unwrap();
         assert_eq!(&sql[finding.span.range()], "msg");
+        assert_eq!(finding.message, "msg cannot be had");
         assert_eq!((finding.span.start.line, finding.span.start.column), (3, 8));
     }
 

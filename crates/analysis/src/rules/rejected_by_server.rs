@@ -36,7 +36,9 @@ impl Rule for RejectedByServer {
             return;
         }
         let range = rejection_range(context, report, rejection);
-        report.add(range, rejection.message());
+        // Services lay their messages out for a terminal of their own.
+        let words: Vec<&str> = rejection.message().split_whitespace().collect();
+        report.add(range, words.join(" "));
     }
 }
 

@@ -24,30 +24,43 @@ pub(crate) async fn estimate(args: EstimateArgs, context: &Context) -> Result<Ou
     let estimate = estimate_result(service.as_ref(), &query, &options).await?;
     match args.format {
         ReportFormat::Json => output::print_json(&estimate)?,
-        ReportFormat::Table => output::print(&describe(&estimate, terminal::stdout_width()))?,
+        ReportFormat::Table => output::print(&describe(&estimate, args.sample.is_some(), terminal::stdout_width()))?,
     }
     guard::check(args.limits, &estimate, context.messages)?;
     Ok(Outcome::Done)
 }
 
-fn describe(estimate: &ResultEstimate, width: Option<usize>) -> String {
+fn describe(estimate: &ResultEstimate, is_sampled: bool, width: Option<usize>) -> String {
     let mut told = sizes(&estimate.schema, width);
     let mut notes = String::new();
-    let is_assumed = |column: &ColumnEstimate| column.basis == SizeBasis::Assumed;
-    if estimate.schema.columns.iter().any(is_assumed) {
-        notes.push_str("  lengths that are assumed are measured by --sample, and learnt from every query\n");
+    let is_guessed = |column: &ColumnEstimate| matches!(column.basis, SizeBasis::Typical | SizeBasis::Assumed);
+    if estimate.schema.columns.iter().any(is_guessed) {
+        notes.push_str("  lengths that are typical or assumed: --sample measures them, and every query teaches them\n");
     }
     for scan in &estimate.scans {
         notes.push_str(&reads(scan));
     }
-    let (expected, interval) = rows(&estimate.rows);
-    notes.push_str(&format!(
-        "\nrows   {expected}{interval}\n       from {}\nbytes  {}\n       the expected rows times the size of one\n",
-        basis(estimate.rows.basis),
-        text::bytes(estimate.estimated_bytes),
-    ));
+    notes.push_str(&result(estimate, is_sampled));
     told.push_str(&text::wrap(&notes, width));
     told
+}
+
+/// The rows and the bytes of the result.
+fn result(estimate: &ResultEstimate, is_sampled: bool) -> String {
+    if is_unknown(&estimate.rows) {
+        return "\nrows   unknown: nothing tells them but --count, which runs the query as a COUNT(*)\nbytes  unknown\n".to_owned();
+    }
+    let (expected, interval) = rows(&estimate.rows);
+    format!(
+        "\nrows   {expected}{interval}\n       from {}\nbytes  {}\n       the expected rows times the size of one\n",
+        basis(estimate.rows.basis, is_sampled),
+        text::bytes(estimate.estimated_bytes),
+    )
+}
+
+/// Whether nothing is known of the rows, not even a guess.
+fn is_unknown(rows: &RowEstimate) -> bool {
+    rows.basis == EstimateBasis::Unknown && rows.high.is_none() && rows.expected == 0.0
 }
 
 /// The columns, with the share of a row that each takes, and what its size stands on.
@@ -78,10 +91,16 @@ fn sizes(schema: &SchemaAnalysis, width: Option<usize>) -> String {
 /// What the service would read of a view, as list_partitions() has it.
 fn reads(scan: &ScanEstimate) -> String {
     let instance = scan.instance.as_deref().unwrap_or("an instance that is not a literal");
-    let (expected, interval) = rows(&scan.rows);
+    let seen = match is_unknown(&scan.rows) {
+        true => "nothing is known of its rows".to_owned(),
+        false => {
+            let (expected, interval) = rows(&scan.rows);
+            format!("{expected} rows in that time{interval}")
+        }
+    };
     format!(
         "\nreads  {} ({instance}), {}\n       {} touched, {} pruned by the range of the call\n       {} of {}, of which {} are read\n       \
-         {expected} rows in that time{interval}\n       from list_partitions()\n",
+         {seen}\n       from list_partitions()\n",
         scan.view_set,
         bounds(scan),
         text::counted(scan.partitions_touched, "partition"),
@@ -115,19 +134,21 @@ fn rows(rows: &RowEstimate) -> (String, String) {
             let interval = format!(", between {} and {}", text::count(rows.low), text::count(high));
             (format!("about {expected}"), interval)
         }
-        None if rows.expected > 0.0 => (
+        None => (
             format!("about {expected}"),
             format!(", at least {}", text::count(rows.low)),
         ),
-        None => ("unknown".to_owned(), String::new()),
     }
 }
 
-fn basis(basis: EstimateBasis) -> &'static str {
+fn basis(basis: EstimateBasis, is_sampled: bool) -> &'static str {
     match basis {
         EstimateBasis::Exact => "an exact count, or the form of the query",
         EstimateBasis::PartitionMetadata => "the row counts of partitions, clipped to the time range",
         EstimateBasis::SampledSelectivity => "partitions, and the share of a sample that the filters let through",
+        EstimateBasis::Unknown if is_sampled => {
+            "a guess, which no sample betters: --count runs the query as a COUNT(*)"
+        }
         EstimateBasis::Unknown => "a guess: --sample measures filters, --count runs the query as a COUNT(*)",
         _ => basis.as_str(),
     }

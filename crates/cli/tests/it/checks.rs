@@ -122,10 +122,10 @@ fn queries_teach_what_estimates_assume() {
     };
     learning(&["--no-learn", "query", sql]).good();
     assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0);
-    assert_eq!(basis(&[]), "assumed");
+    assert_eq!(basis(&[]), "typical");
     learning(&["query", sql]).good();
     assert_eq!(basis(&[]), "learnt");
-    assert_eq!(basis(&["--no-learn"]), "assumed");
+    assert_eq!(basis(&["--no-learn"]), "typical");
     assert_eq!(basis(&["--sample", "100"]), "sampled");
     let table = learning(&["estimate", sql]).good().stdout;
     assert!(table.contains("earlier results"), "{table}");
