@@ -11,6 +11,7 @@ mod accuracy;
 mod cargo;
 mod ci;
 mod conformance;
+mod fuzz;
 mod layers;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -58,6 +59,8 @@ enum Command {
     /// Peak memory of the release program over a large result, with and without a budget
     #[cfg(target_os = "linux")]
     Memory(memory::Options),
+    /// The fuzz targets of the analyser
+    Fuzz(fuzz::Options),
     /// Makes the virtual environment of the published Python clients, and prints its folder
     PythonEnv,
 }
@@ -85,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Accuracy(options) => accuracy::run(&workspace, &options),
         #[cfg(target_os = "linux")]
         Command::Memory(options) => memory::run(&workspace, &options),
+        Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::PythonEnv => {
             println!("{}", python_env::ensure(&workspace)?.display());
             Ok(())

@@ -4,12 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use lakepilot_catalog::ColumnReader;
-use lakepilot_query::{Clock, Error, ErrorKind, Query, QueryService, QueryServiceExt, Result, SystemClock};
+use lakepilot_query::{
+    Clock, Error, ErrorKind, Query, QueryService, QueryServiceExt, Result, SystemClock, quote_literal,
+};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use sqlparser::ast::Statement;
 
 use crate::context::{CallRange, RuleContext};
+use crate::known::Instances;
+use crate::model::InstanceRef;
 use crate::report::Report;
 use crate::rules::Rule;
 use crate::source::Source;
@@ -145,14 +149,18 @@ impl Analyzer {
     ) -> Result<Analysis> {
         let call = call.into();
         // The parsed tree cannot be held while the service answers: it may be used from one thread only.
-        let pieces: Vec<Option<std::ops::Range<usize>>> = syntax::parse(&Source::new(sql))
+        let pieces: Vec<Option<(std::ops::Range<usize>, Vec<String>)>> = syntax::parse(&Source::new(sql))
             .iter()
-            .map(|statement| is_plannable(statement).then(|| statement.range.clone()))
+            .map(|statement| is_plannable(statement).then(|| (statement.range.clone(), self.stream_ids(statement))))
             .collect();
         let mut verdicts = Vec::with_capacity(pieces.len());
         for piece in pieces {
             verdicts.push(match piece {
-                Some(range) => ask(service, &sql[range], call).await?,
+                Some((range, streams)) => {
+                    let mut verdict = ask(service, &sql[range], call).await?;
+                    verdict.processes = processes_among(service, &streams).await;
+                    verdict
+                }
                 None => Verdict::default(),
             });
         }
@@ -164,6 +172,24 @@ impl Analyzer {
             .map(|(statement, verdict)| self.check_statement(&source, statement, call, verdict))
             .collect();
         Ok(Analysis { statements })
+    }
+
+    /// The ids that a statement gives as those of streams.
+    fn stream_ids(&self, statement: &ParsedStatement) -> Vec<String> {
+        let query = statement.parsed.as_ref().ok().and_then(read_query);
+        let Some(model) = query.map(|query| model::build(query, self.clock.now())) else {
+            return Vec::new();
+        };
+        let scans = model
+            .scans
+            .iter()
+            .filter(|scan| scan.view.instances == Instances::Stream);
+        scans
+            .filter_map(|scan| match scan.instance {
+                InstanceRef::Literal(id, _) => Some(id.to_owned()),
+                _ => None,
+            })
+            .collect()
     }
 
     fn check_statement(
@@ -192,6 +218,7 @@ impl Analyzer {
             schema: verdict.schema.as_ref(),
             rejection: verdict.rejection.as_ref(),
             service_views: &verdict.views,
+            service_processes: &verdict.processes,
             ignores: &ignores,
             call,
             config: &self.config,
@@ -240,16 +267,14 @@ struct Verdict {
     rejection: Option<Error>,
     /// The names of its views, asked for when one was not found.
     views: Vec<String>,
+    /// The processes whose ids stand where those of streams are meant.
+    processes: Vec<String>,
 }
 
 impl Verdict {
     /// Whether the service knows better than the rule: a name that it resolves exists.
     fn overrules(&self, rule: &dyn Rule) -> bool {
-        self.schema.is_some()
-            && matches!(
-                rule.name(),
-                "unknown-view" | "unknown-column" | "unknown-function" | "span-view-without-instance"
-            )
+        self.schema.is_some() && matches!(rule.name(), "unknown-view" | "unknown-column" | "unknown-function")
     }
 }
 
@@ -272,28 +297,44 @@ async fn ask(service: &dyn QueryService, sql: &str, call: CallRange) -> Result<V
                 false => Vec::new(),
             };
             Ok(Verdict {
-                schema: None,
                 rejection: Some(error),
                 views,
+                ..Verdict::default()
             })
         }
         Err(error) => Err(error.context("asking the service to plan the query")),
     }
 }
 
+/// The ids that are those of processes. A service that does not tell has none: it is asked to help, and not to judge.
+async fn processes_among(service: &dyn QueryService, ids: &[String]) -> Vec<String> {
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    let list: Vec<String> = ids.iter().map(|id| quote_literal(id)).collect();
+    let sql = format!(
+        "SELECT process_id FROM processes WHERE process_id IN ({})",
+        list.join(", ")
+    );
+    texts(service, &sql, "process_id").await.unwrap_or_default()
+}
+
 async fn view_names(service: &dyn QueryService) -> Result<Vec<String>> {
-    let result = service
-        .collect(&Query::new("SELECT view_set_name FROM list_view_sets()")?)
-        .await?;
-    let mut names = Vec::new();
+    texts(service, "SELECT view_set_name FROM list_view_sets()", "view_set_name").await
+}
+
+/// The values of a column of text.
+async fn texts(service: &dyn QueryService, sql: &str, column: &str) -> Result<Vec<String>> {
+    let result = service.collect(&Query::new(sql)?).await?;
+    let mut texts = Vec::new();
     for batch in &result.batches {
-        let columns = ColumnReader::new(batch, "list_view_sets()");
-        let column = columns.required::<String>("view_set_name")?;
+        let columns = ColumnReader::new(batch, sql);
+        let column = columns.required::<String>(column)?;
         for row in 0..columns.num_rows() {
-            names.push(column.value(row)?);
+            texts.push(column.value(row)?);
         }
     }
-    Ok(names)
+    Ok(texts)
 }
 
 /// Whether an error tells about the statement rather than about the service. Older services say `Internal` for SQL
@@ -372,6 +413,33 @@ mod tests {
         assert_eq!(findings[0].rule, "unknown-view");
         assert_eq!(findings[0].help.as_deref(), Some("did you mean daily_errors?"));
         assert_eq!(&sql[findings[0].span.range()], "daily_errrors");
+    }
+
+    #[tokio::test]
+    async fn a_process_where_a_stream_is_meant_is_told_from_a_stream() {
+        let sql = "SELECT name FROM view_instance('thread_spans', 'p') UNION ALL \
+                   SELECT name FROM view_instance('thread_spans', 's')";
+        let mut service = MockQueryService::new();
+        let prepared = lakepilot_query::PreparedQuery::new(Arc::new(arrow::datatypes::Schema::empty()));
+        service.expect_prepare().returning(move |_| Ok(prepared.clone()));
+        service.expect_run().times(1).returning(|query| {
+            assert!(query.sql().ends_with("FROM processes WHERE process_id IN ('p', 's')"));
+            let ids: arrow::array::ArrayRef = Arc::new(arrow::array::StringArray::from(vec!["p"]));
+            let batch = arrow::array::RecordBatch::try_from_iter([("process_id", ids)])?;
+            Ok(lakepilot_query::RecordBatchStream::from_batches(
+                batch.schema(),
+                vec![batch],
+            ))
+        });
+        let range = lakepilot_query::TimeRange::new(chrono::DateTime::UNIX_EPOCH, chrono::DateTime::UNIX_EPOCH);
+        let analysis = Analyzer::default()
+            .check_online(&service, sql, range.ok())
+            .await
+            .unwrap();
+        let findings: Vec<&Finding> = analysis.findings().collect();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].rule, "span-view-without-instance");
+        assert_eq!(&sql[findings[0].span.range()], "'p'");
     }
 
     #[tokio::test]

@@ -71,6 +71,8 @@ pub struct RuleContext<'a> {
     pub(crate) rejection: Option<&'a Error>,
     /// The views that the service has, if it was asked.
     pub(crate) service_views: &'a [String],
+    /// The ids in the statement that the service, if it was asked, knows as those of processes.
+    pub(crate) service_processes: &'a [String],
     pub(crate) ignores: &'a [Ignore],
     pub(crate) call: CallRange,
     pub(crate) config: &'a Config,
@@ -104,6 +106,11 @@ impl<'a> RuleContext<'a> {
             let message = error.message();
             message.contains(&format!("{name}' not found")) || message.contains(&format!("view set {name} not found"))
         })
+    }
+
+    /// Whether the service said that the id is that of a process.
+    pub(crate) fn is_process(&self, id: &str) -> bool {
+        self.service_processes.iter().any(|process| process == id)
     }
 
     /// The range of the call, when both ends are given.

@@ -18,6 +18,9 @@ static GENERIC: GenericDialect = GenericDialect {};
 #[derive(Debug)]
 pub(crate) struct BoundedDialect {
     left: Cell<usize>,
+    /// How often the parser asked something: what its work is counted by.
+    #[cfg(test)]
+    asked: Cell<usize>,
 }
 
 impl BoundedDialect {
@@ -25,7 +28,15 @@ impl BoundedDialect {
     pub(crate) fn new(tokens: usize) -> Self {
         Self {
             left: Cell::new(16 * tokens + 10_000),
+            #[cfg(test)]
+            asked: Cell::new(0),
         }
+    }
+
+    /// How often the parser asked something.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.get()
     }
 
     /// Whether the parser was made to give up.
@@ -38,6 +49,8 @@ impl BoundedDialect {
 macro_rules! as_generic {
     ($($question:ident)*) => {
         $(fn $question(&self) -> bool {
+            #[cfg(test)]
+            self.asked.set(self.asked.get() + 1);
             GENERIC.$question()
         })*
     };

@@ -47,7 +47,8 @@ pub(crate) fn parse(source: &Source<'_>) -> Vec<ParsedStatement> {
     let mut statements = Vec::new();
     for piece in split(tokens) {
         if piece.iter().any(is_significant) {
-            statements.push(parse_statement(source, piece));
+            let dialect = BoundedDialect::new(piece.len());
+            statements.push(parse_statement(source, &dialect, piece));
         } else if let Some(previous) = statements.last_mut() {
             // Comments after the last semicolon belong to the statement before them.
             let previous: &mut ParsedStatement = previous;
@@ -141,7 +142,7 @@ pub(crate) fn token_range(source: &Source<'_>, token: &TokenWithSpan) -> Range<u
     source.offset(token.span.start)..source.offset(token.span.end)
 }
 
-fn parse_statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> ParsedStatement {
+fn parse_statement(source: &Source<'_>, dialect: &BoundedDialect, tokens: Vec<TokenWithSpan>) -> ParsedStatement {
     let first = tokens.iter().find(|token| is_significant(token));
     let last = tokens.iter().rev().find(|token| is_significant(token));
     let range = match (first, last) {
@@ -160,15 +161,19 @@ fn parse_statement(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> ParsedSta
     };
     // What the parser needs of the stack between its own checks is more than those allow for.
     if depth > SHALLOW {
-        stacker::grow(DEEP_STACK_BYTES, || parse_tokens(source, range, tokens))
+        stacker::grow(DEEP_STACK_BYTES, || parse_tokens(source, dialect, range, tokens))
     } else {
-        parse_tokens(source, range, tokens)
+        parse_tokens(source, dialect, range, tokens)
     }
 }
 
-fn parse_tokens(source: &Source<'_>, range: Range<usize>, tokens: Vec<TokenWithSpan>) -> ParsedStatement {
-    let dialect = BoundedDialect::new(tokens.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+fn parse_tokens(
+    source: &Source<'_>,
+    dialect: &BoundedDialect,
+    range: Range<usize>,
+    tokens: Vec<TokenWithSpan>,
+) -> ParsedStatement {
+    let mut parser = Parser::new(dialect).with_tokens_with_locations(tokens);
     let parsed = parser.parse_statement().and_then(|statement| {
         let rest = parser.peek_token();
         if rest.token == Token::EOF {
@@ -344,4 +349,68 @@ pub(crate) fn word_at(text: &str, offset: usize) -> Range<usize> {
         .map(char::len_utf8)
         .sum();
     first.start..first.end.max(first.start + length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many tokens a statement has, and how often the parser asks its dialect something before it is done with it.
+    fn work(sql: &str) -> (usize, usize) {
+        let source = Source::new(sql);
+        let mut tokens = Vec::new();
+        Tokenizer::new(&BoundedDialect::new(0), sql)
+            .tokenize_with_location_into_buf(&mut tokens)
+            .unwrap();
+        let dialect = BoundedDialect::new(tokens.len());
+        let count = tokens.len();
+        parse_statement(&source, &dialect, tokens);
+        (count, dialect.asked())
+    }
+
+    #[test]
+    fn what_the_parser_would_try_again_at_every_level_costs_no_more() {
+        for depth in [7, 10, 20, 30, 40, 48, 60] {
+            for (prefix, open, middle, close, suffix) in [
+                ("SELECT ", "(", "1", ")", ""),
+                ("SELECT * FROM ", "(", "processes", ")", ""),
+                ("SELECT * FROM ", "(SELECT * FROM ", "processes", ")", ""),
+                ("SELECT ", "f(", "1", ")", ""),
+                ("SELECT ", "CAST(", "1", " AS int)", ""),
+                ("SELECT ", "CAST(", "1 +", " AS int)", ""),
+                ("SELECT ", "position(", "1 +", " IN 'x')", ""),
+                ("SELECT ", "ARRAY[", "1 +", "]", ""),
+                ("SELECT ", "substring(", "1 +", " FROM 1)", ""),
+                ("SELECT ", "NOT ", "1 +", "", ""),
+                ("SELECT ", "- ", "1 +", "", ""),
+                ("SELECT ", "INTERVAL ", "1 +", " day", ""),
+                ("", "EXPLAIN ", "SELECT 1 +", "", ""),
+                ("SELECT ", "x -> (", "1", ")", ""),
+                ("SELECT * FROM a ", "JOIN (", "b", ")", ""),
+                ("SELECT 1 GROUP BY ", "ROLLUP (", "1", ")", ""),
+                ("SELECT ", "CASE WHEN ", "true", " THEN 1 END", ""),
+                ("SELECT ", "[", "1", "]", ""),
+                ("SELECT ", "{'a': ", "1", "}", ""),
+                ("SELECT * FROM processes WHERE ", "NOT (", "true", ")", ""),
+                (
+                    "SELECT * FROM processes WHERE exe IN ",
+                    "(",
+                    "SELECT exe FROM streams",
+                    ")",
+                    "",
+                ),
+                ("SELECT CAST(1 AS ", "ARRAY<", "int", ">", ")"),
+            ] {
+                for closed in [depth, depth - 1, 0] {
+                    let sql = format!("{prefix}{}{middle}{}{suffix}", open.repeat(depth), close.repeat(closed));
+                    let (tokens, questions) = work(&sql);
+                    // Twice as deep is twice as much; doubling at every level would be millions of times this.
+                    assert!(
+                        questions < 200 * (16 * tokens + 10_000),
+                        "{depth} of {open}: {questions} questions about {tokens} tokens"
+                    );
+                }
+            }
+        }
+    }
 }

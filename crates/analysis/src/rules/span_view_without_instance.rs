@@ -15,7 +15,8 @@ static INFO: RuleInfo = RuleInfo {
     why: "the view has an instance for each stream or process and none of all: the service refuses it",
     text: "Spans and async events are kept for each thread or process, and there is no table of all of \
            them. Read one instance with view_instance. The instances of thread_spans are streams: look the \
-           streams of a process up in the view streams, where array_has(tags, 'cpu').",
+           streams of a process up in the view streams, where array_has(tags, 'cpu'). The id of a process in their \
+           place is found where the statement uses it as one, or where a service is asked.",
     bad: "SELECT name, duration FROM thread_spans",
     good: "SELECT name, duration FROM view_instance('thread_spans', '4f0c7f3a-1c0e-4b59-8f4e-0d4c1a8a9f10')",
 };
@@ -38,12 +39,13 @@ impl Rule for SpanViewWithoutInstance {
                 _ => "process or stream",
             };
             match scan.instance {
-                InstanceRef::Global if !view.instances.has_global() => {
+                // A service that takes the name has a table of it.
+                InstanceRef::Global if !view.instances.has_global() && context.schema.is_none() => {
                     report
                         .add(range, format!("'{}' is read without an instance", view.name))
                         .help(format!("write view_instance('{}', '<{id} id>')", view.name));
                 }
-                InstanceRef::Literal("global", literal) if !view.instances.has_global() => {
+                InstanceRef::Literal("global", literal) if !view.instances.has_global() && context.schema.is_none() => {
                     report
                         .add(
                             expression_range(report.source(), literal),
@@ -52,7 +54,8 @@ impl Rule for SpanViewWithoutInstance {
                         .help(format!("give the id of a {id}"));
                 }
                 InstanceRef::Literal(id, literal)
-                    if view.instances == Instances::Stream && is_process_elsewhere(model, id) =>
+                    if view.instances == Instances::Stream
+                        && (is_process_elsewhere(model, id) || context.is_process(id)) =>
                 {
                     report
                         .add(

@@ -1,7 +1,5 @@
 //! Texts that are made to hurt.
 
-use std::time::{Duration, Instant};
-
 use lakepilot_analysis::{Analysis, Analyzer, CallRange};
 
 fn check(sql: &str) -> Analysis {
@@ -58,53 +56,6 @@ fn nesting_is_a_finding_and_never_an_overflow() {
 }
 
 #[test]
-fn what_the_parser_would_try_again_at_every_level_takes_no_longer() {
-    for depth in [7, 10, 20, 30, 40, 48, 60] {
-        for (prefix, open, middle, close, suffix) in [
-            ("SELECT ", "(", "1", ")", ""),
-            ("SELECT * FROM ", "(", "processes", ")", ""),
-            ("SELECT * FROM ", "(SELECT * FROM ", "processes", ")", ""),
-            ("SELECT ", "f(", "1", ")", ""),
-            ("SELECT ", "CAST(", "1", " AS int)", ""),
-            ("SELECT ", "CAST(", "1 +", " AS int)", ""),
-            ("SELECT ", "position(", "1 +", " IN 'x')", ""),
-            ("SELECT ", "ARRAY[", "1 +", "]", ""),
-            ("SELECT ", "substring(", "1 +", " FROM 1)", ""),
-            ("SELECT ", "NOT ", "1 +", "", ""),
-            ("SELECT ", "- ", "1 +", "", ""),
-            ("SELECT ", "INTERVAL ", "1 +", " day", ""),
-            ("", "EXPLAIN ", "SELECT 1 +", "", ""),
-            ("SELECT ", "x -> (", "1", ")", ""),
-            ("SELECT * FROM a ", "JOIN (", "b", ")", ""),
-            ("SELECT 1 GROUP BY ", "ROLLUP (", "1", ")", ""),
-            ("SELECT ", "CASE WHEN ", "true", " THEN 1 END", ""),
-            ("SELECT ", "[", "1", "]", ""),
-            ("SELECT ", "{'a': ", "1", "}", ""),
-            ("SELECT * FROM processes WHERE ", "NOT (", "true", ")", ""),
-            (
-                "SELECT * FROM processes WHERE exe IN ",
-                "(",
-                "SELECT exe FROM streams",
-                ")",
-                "",
-            ),
-            ("SELECT CAST(1 AS ", "ARRAY<", "int", ">", ")"),
-        ] {
-            for closed in [depth, depth - 1, 0] {
-                let sql = format!("{prefix}{}{middle}{}{suffix}", open.repeat(depth), close.repeat(closed));
-                let start = Instant::now();
-                check(&sql);
-                assert!(
-                    start.elapsed() < Duration::from_secs(5),
-                    "{depth} of {open}: {:?}",
-                    start.elapsed()
-                );
-            }
-        }
-    }
-}
-
-#[test]
 fn long_chains_are_parsed_and_freed() {
     for operator in ["AND", "OR", "+", "||"] {
         let chain = vec!["level = 1"; 2_000].join(&format!(" {operator} "));
@@ -125,10 +76,17 @@ fn a_list_of_a_million_items_is_one_finding() {
     assert_eq!(rules(&sql), ["large-in-list"]);
 }
 
-/// Texts of a hundred kilobytes and of eight hundred: eight times the length may take some more than eight times the
-/// time, and not sixty-four times.
+/// How long this thread has been on a processor, in nanoseconds, which other processes do not change as they change the
+/// time of day; `None` where the system does not tell.
+fn time_on_processor() -> Option<u64> {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    times.split_whitespace().next()?.parse().ok()
+}
+
+/// Texts of thirty kilobytes and of eight times that: it may take some more than eight times the work, and not
+/// sixty-four times.
 #[test]
-fn time_grows_with_the_length_and_not_with_its_square() {
+fn work_grows_with_the_length_and_not_with_its_square() {
     type Make = fn(usize) -> String;
     let shapes: [(&str, Make); 9] = [
         ("comments", |size| {
@@ -158,16 +116,15 @@ fn time_grows_with_the_length_and_not_with_its_square() {
         }),
     ];
     for (name, make) in shapes {
-        let time = |size: usize| {
+        let work = |size: usize| {
             let sql = make(size);
-            let start = Instant::now();
+            let start = time_on_processor();
             check(&sql);
-            start.elapsed()
+            time_on_processor().zip(start).map(|(end, start)| end - start)
         };
-        let (short, long) = (time(100_000), time(800_000));
-        assert!(
-            long < short * 30 + Duration::from_millis(500),
-            "{name}: {short:?} and {long:?}"
-        );
+        let Some((short, long)) = work(30_000).zip(work(240_000)) else {
+            return;
+        };
+        assert!(long < short * 30 + 200_000_000, "{name}: {short} ns and {long} ns");
     }
 }

@@ -22,8 +22,8 @@ const SAMPLE_ROWS: u64 = 1_000;
 pub struct Measured {
     /// What kind of query it is.
     pub group: Group,
-    /// Its text.
-    pub sql: String,
+    /// Its text, with words in curly brackets for what differs from lake to lake.
+    pub template: &'static str,
     /// The rows that it returned.
     pub rows: u64,
     /// The size of a row that it returned; `None` when it returned none.
@@ -97,16 +97,16 @@ pub async fn measure_accuracy(lake: &str, service: Arc<dyn QueryService>) -> Res
         let estimate = estimate_result(service.as_ref(), &query.query, &options).await?;
         measured[index].sizes.learnt = estimate.schema.estimated_row_bytes;
     }
-    let log_entries = measured.iter().find(|query| query.sql == queries[0].query.sql());
     Ok(LakeAccuracy {
         lake: lake.to_owned(),
-        log_entries: log_entries.map_or(0, |query| query.rows),
+        // The first query returns all of them.
+        log_entries: measured.first().map_or(0, |query| query.rows),
         queries: measured,
     })
 }
 
 async fn measure(service: &Arc<dyn QueryService>, query: &AccuracyQuery) -> Result<(Measured, LearntLengths)> {
-    let AccuracyQuery { group, query } = query;
+    let AccuracyQuery { group, template, query } = query;
     let counting = CountingService {
         service: Arc::clone(service),
         runs: AtomicU64::new(0),
@@ -132,7 +132,7 @@ async fn measure(service: &Arc<dyn QueryService>, query: &AccuracyQuery) -> Resu
     let high = plain.rows.high;
     let of_query = Measured {
         group: *group,
-        sql: query.sql().to_owned(),
+        template,
         rows,
         row_bytes: (rows > 0).then(|| bytes as f64 / rows as f64),
         sizes: Sizes {

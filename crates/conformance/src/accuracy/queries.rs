@@ -54,6 +54,8 @@ use Range::{All, None as NoRange, Part};
 pub struct AccuracyQuery {
     /// What kind it is.
     pub group: Group,
+    /// The text, with words in curly brackets for what is filled in from the lake.
+    pub template: &'static str,
     /// The query.
     pub query: Query,
 }
@@ -377,10 +379,10 @@ pub fn accuracy_queries(facts: &Facts) -> Result<Vec<AccuracyQuery>> {
     ];
     QUERIES
         .iter()
-        .map(|&(group, range, sql)| {
+        .map(|&(group, range, template)| {
             let sql = values
                 .iter()
-                .fold(sql.to_owned(), |sql, (word, value)| sql.replace(word, value));
+                .fold(template.to_owned(), |sql, (word, value)| sql.replace(word, value));
             let range = match range {
                 NoRange => None,
                 All => Some(facts.range),
@@ -388,6 +390,7 @@ pub fn accuracy_queries(facts: &Facts) -> Result<Vec<AccuracyQuery>> {
             };
             Ok(AccuracyQuery {
                 group,
+                template,
                 query: Query::new(sql)?.with_time_range(range),
             })
         })

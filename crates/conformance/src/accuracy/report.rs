@@ -271,7 +271,7 @@ fn markdown_row(text: &mut String, query: &Measured) {
     let _ = writeln!(
         text,
         "| `{}` | {truth} | {:.1} | {:.1} | {:.1} | {}{outside} | {:.0} | {:.0} | {} |",
-        query.sql.replace('|', "\\|"),
+        query.template.replace('|', "\\|"),
         query.sizes.schema,
         query.sizes.learnt,
         query.sizes.sampled,
