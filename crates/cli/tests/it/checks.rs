@@ -97,6 +97,16 @@ fn a_result_that_would_be_too_large_is_refused() {
         assert_eq!(refused.code, 8, "{}", refused.stderr);
         assert!(refused.stderr.contains("more than the"), "{}", refused.stderr);
     }
+    let sql = "SELECT time, msg FROM log_entries";
+    for command in [&["query", sql, "--format", "csv"][..], &["run", sql]] {
+        let refused = server.run_ranged(&[command, &["--max-rows", "100"]].concat());
+        assert_eq!((refused.code, refused.stdout.as_str()), (8, ""), "{}", refused.stderr);
+        server.run_ranged(&[command, &["--max-rows", "100000"]].concat()).good();
+    }
+    // A table shows some rows, and those are what is limited.
+    server
+        .run_ranged(&["query", sql, "--max-display-rows", "9", "--max-rows", "10"])
+        .good();
     let allowed = estimate(&["--max-rows", "100000", "--max-bytes", "1GB"]).good();
     assert_eq!(allowed.stderr, "");
     assert_eq!(estimate(&["--max-bytes", "much"]).code, 2);
