@@ -16,12 +16,11 @@ use lakepilot_query::{Error, ErrorKind, PreparedQuery, Query, QueryService, Reco
 use prost::Message;
 
 use crate::config::{ClientConfig, QuerySpelling};
-use crate::connection::Connections;
+use crate::connection::{Connection, Connections};
 use crate::deadline::Deadline;
 use crate::ipc::decode_schema;
 use crate::results;
 use crate::status::Call;
-use crate::transport::{FlightService, Route};
 
 /// How long closing a prepared statement may keep the answer waiting that is there already.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +46,12 @@ pub(crate) struct Shared {
 impl Shared {
     /// One action whose answer is one message.
     pub(crate) async fn action(&self, call: Call, body: Bytes, deadline: Deadline) -> Result<Option<Bytes>> {
-        let home = self.connections.home();
+        self.connections
+            .with_failover(|home| self.action_at(home, call, body.clone(), deadline))
+            .await
+    }
+
+    async fn action_at(&self, home: Connection, call: Call, body: Bytes, deadline: Deadline) -> Result<Option<Bytes>> {
         let mut patience = deadline.plan();
         let action = Action {
             r#type: call.to_string(),
@@ -93,9 +97,12 @@ impl FlightClient {
     /// - `TimedOut` when it could not within the connect timeout.
     /// - `Protocol` when it was reached and TLS with it failed, as with a certificate that is not trusted.
     pub async fn connect(config: ClientConfig) -> Result<Self> {
-        let route = Route::new(&config, &config.url)?;
-        let service = route.connect(&config, &config.url).await?;
-        Ok(Self::with_service(config, route, service))
+        let client = Self::unconnected(config)?;
+        let Shared {
+            config, connections, ..
+        } = &*client.shared;
+        connections.connect(config).await?;
+        Ok(client)
     }
 
     /// A client that connects with its first call. An unreachable server is that call's error.
@@ -110,54 +117,54 @@ impl FlightClient {
             )
             .with_source(error)
         })?;
-        let route = Route::new(&config, &config.url)?;
-        let service = route.connect_lazily();
-        Ok(Self::with_service(config, route, service))
+        Self::unconnected(config)
     }
 
-    fn with_service(config: ClientConfig, route: Route, service: FlightService) -> Self {
-        let connections = Connections::new(&config, route, service);
-        Self {
+    fn unconnected(config: ClientConfig) -> Result<Self> {
+        Ok(Self {
             shared: Arc::new(Shared {
+                connections: Connections::new(&config)?,
                 config,
-                connections,
                 cannot_cancel: AtomicBool::new(false),
             }),
-        }
+        })
     }
 
-    /// The server, as `grpc://HOST:PORT`.
+    /// The server that calls go to, as `grpc://HOST:PORT`.
     pub fn url(&self) -> String {
-        self.shared.config.url()
+        self.shared.connections.home().url.to_string()
     }
 
     pub(crate) fn query_deadline(&self) -> Deadline {
         Deadline::starting_now(self.shared.config.limits)
     }
 
-    /// Asks where the result of a Flight SQL command is.
-    pub(crate) async fn flight_info<C: ProstMessageExt>(
+    /// Asks where the result of a Flight SQL command is; tells which server said so.
+    async fn flight_info(
         &self,
-        command: &C,
+        command: Bytes,
         query: Option<&Query>,
         deadline: Deadline,
-    ) -> Result<FlightInfo> {
+    ) -> Result<(FlightInfo, Connection)> {
         const CALL: Call = Call::FlightInfo;
-        let home = self.shared.connections.home();
-        let mut patience = deadline.plan();
-        let descriptor = FlightDescriptor::new_cmd(packed(command));
-        let request = home
-            .request(descriptor, &self.shared.config, query, deadline, CALL, &patience)
-            .await?;
-        tracing::debug!(url = %home.url, call = %CALL, "calling");
-        let mut service = home.service();
-        let work = async {
-            match service.get_flight_info(request).await {
-                Ok(response) => Ok(response.into_inner()),
-                Err(status) => Err(home.error(status, CALL)),
-            }
+        let ask = async |home: Connection| {
+            let mut patience = deadline.plan();
+            let descriptor = FlightDescriptor::new_cmd(command.clone());
+            let request = home
+                .request(descriptor, &self.shared.config, query, deadline, CALL, &patience)
+                .await?;
+            tracing::debug!(url = %home.url, call = %CALL, "calling");
+            let mut service = home.service();
+            let work = async {
+                match service.get_flight_info(request).await {
+                    Ok(response) => Ok(response.into_inner()),
+                    Err(status) => Err(home.error(status, CALL)),
+                }
+            };
+            let info = home.bounded(deadline, &mut patience, CALL, work).await?;
+            Ok((info, home))
         };
-        home.bounded(deadline, &mut patience, CALL, work).await
+        self.shared.connections.with_failover(ask).await
     }
 
     /// The result of a command, from all of its endpoints.
@@ -167,8 +174,8 @@ impl FlightClient {
         query: Option<&Query>,
         deadline: Deadline,
     ) -> Result<RecordBatchStream> {
-        let info = self.flight_info(command, query, deadline).await?;
-        results::open(Arc::clone(&self.shared), info, query.cloned(), deadline).await
+        let (info, home) = self.flight_info(packed(command), query, deadline).await?;
+        results::open(Arc::clone(&self.shared), home, info, query.cloned(), deadline).await
     }
 
     async fn create_prepared(&self, sql: &str, deadline: Deadline) -> Result<ActionCreatePreparedStatementResult> {
@@ -231,7 +238,11 @@ impl QueryService for FlightClient {
                 };
                 let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(packed(&ticket)));
                 let info = FlightInfo::new().with_endpoint(endpoint);
-                results::open(Arc::clone(&self.shared), info, Some(query.clone()), deadline).await
+                let open = |home| {
+                    let shared = Arc::clone(&self.shared);
+                    results::open(shared, home, info.clone(), Some(query.clone()), deadline)
+                };
+                self.shared.connections.with_failover(open).await
             }
         }
     }

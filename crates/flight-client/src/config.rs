@@ -63,6 +63,8 @@ pub struct ClientConfig {
     pub(crate) parts_budget_bytes: usize,
     /// What the server calls another one, and where that is found from here.
     pub(crate) rewrites: Vec<(ServerUrl, ServerUrl)>,
+    /// Other servers that answer the same.
+    pub(crate) replicas: Vec<ServerUrl>,
 }
 
 impl ClientConfig {
@@ -88,6 +90,7 @@ impl ClientConfig {
             parallel_parts: 4,
             parts_budget_bytes: 64 * 1024 * 1024,
             rewrites: Vec::new(),
+            replicas: Vec::new(),
         })
     }
 
@@ -266,6 +269,23 @@ impl ClientConfig {
         Ok(self)
     }
 
+    /// Adds a server that answers the same as the first, such as another replica of it. Calls go to one of them, which a
+    /// client chooses at random, so that many clients spread over all; when it cannot be reached they go to the next. A call
+    /// that can be made again with no harm (`GetFlightInfo`, a prepare, a `DoGet` of a ticket that holds the SQL) is made
+    /// there at once. A query stays with the server that it was planned on.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_replica(mut self, url: impl AsRef<str>) -> Result<Self> {
+        self.replicas.push(ServerUrl::parse(url.as_ref())?);
+        Ok(self)
+    }
+
+    /// All servers that calls may go to.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &ServerUrl> {
+        std::iter::once(&self.url).chain(&self.replicas)
+    }
+
     /// Where a server that was named is found from here.
     pub(crate) fn rewritten(&self, named: ServerUrl) -> ServerUrl {
         self.rewrites
@@ -274,7 +294,7 @@ impl ClientConfig {
             .map_or(named, |(_, to)| to.clone())
     }
 
-    /// The server, as `grpc://HOST:PORT`. There is never a secret in it.
+    /// The server, the first where there are replicas, as `grpc://HOST:PORT`. There is never a secret in it.
     pub fn url(&self) -> String {
         self.url.to_string()
     }
@@ -309,6 +329,7 @@ impl fmt::Debug for ClientConfig {
             .field("parallel_parts", &self.parallel_parts)
             .field("parts_budget_bytes", &self.parts_budget_bytes)
             .field("rewrites", &self.rewrites)
+            .field("replicas", &self.replicas)
             .finish()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use arrow_flight::{FlightEndpoint, Location};
 use futures::FutureExt;
 use lakepilot_query::{Error, ErrorKind, Query, Result};
 use tonic::{Request, Status};
+use uuid::Uuid;
 
 use crate::address::ServerUrl;
 use crate::call;
@@ -136,7 +137,10 @@ impl Connection {
 /// The connection to the server of a client, and those to the locations that it named.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    home: Connection,
+    /// Those of the configuration: at least one.
+    homes: Vec<Connection>,
+    /// The one that calls go to.
+    current: AtomicUsize,
     /// By URL. They stay open as long as the client lives.
     elsewhere: Mutex<HashMap<ServerUrl, Connection>>,
     /// Servers that did not answer, and until when that is remembered.
@@ -153,32 +157,101 @@ pub(crate) enum Place {
 }
 
 impl Connections {
-    /// `service` is a connection over the route, made or to be made.
-    pub(crate) fn new(config: &ClientConfig, route: Route, service: FlightService) -> Self {
-        if config.has_credentials() && !config.url.is_tls() && !config.url.is_loopback() {
+    /// Connections to all servers of the configuration, which are made with their first calls.
+    ///
+    /// # Errors
+    /// `InvalidInput` when TLS cannot be set up.
+    pub(crate) fn new(config: &ClientConfig) -> Result<Self> {
+        let readable = config.servers().find(|url| !url.is_tls() && !url.is_loopback());
+        if let Some(url) = readable.filter(|_| config.has_credentials()) {
             tracing::warn!(
-                url = %config.url,
+                %url,
                 "credentials go over the network in plain text: whoever listens can read them; use grpc+tls:// if the server has it"
             );
         }
-        Self {
-            home: Connection::new(config.url.clone(), true, route, service),
+        let homes = config
+            .servers()
+            .map(|url| {
+                let route = Route::new(config, url)?;
+                let service = route.connect_lazily();
+                Ok(Connection::new(url.clone(), true, route, service))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        // Any random number does.
+        let first = Uuid::new_v4().as_u128() % homes.len() as u128;
+        Ok(Self {
+            current: AtomicUsize::new(first as usize),
+            homes,
             elsewhere: Mutex::default(),
             dead: Mutex::default(),
-        }
+        })
     }
 
-    pub(crate) fn home(&self) -> &Connection {
-        &self.home
+    /// Connects to the first server that can be connected to, beginning with the one that calls go to.
+    pub(crate) async fn connect(&self, config: &ClientConfig) -> Result<()> {
+        self.with_failover(|home| async move {
+            let service = home.wire.route.connect(config, &home.url).await?;
+            *lock(&home.wire.service) = service;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The server that calls go to now.
+    pub(crate) fn home(&self) -> Connection {
+        self.homes[self.current.load(Ordering::Relaxed) % self.homes.len()].clone()
+    }
+
+    /// Makes a call that does no harm when it is made twice: at the server that calls go to, and at the others when that one
+    /// cannot be reached. The error is that of the first.
+    pub(crate) async fn with_failover<T, F: Future<Output = Result<T>>>(
+        &self,
+        call: impl Fn(Connection) -> F,
+    ) -> Result<T> {
+        let mut failure: Option<Error> = None;
+        for _ in &self.homes {
+            let home = self.home();
+            let error = match call(home.clone()).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            if !self.leave(&home, &error) {
+                return Err(failure.unwrap_or(error));
+            }
+            failure.get_or_insert(error);
+        }
+        Err(failure.unwrap_or_else(|| Error::new(ErrorKind::Internal, "there is no server to call")))
+    }
+
+    /// Has later calls go to the next server if this error says that this one is not there; tells whether it does.
+    pub(crate) fn leave(&self, home: &Connection, error: &Error) -> bool {
+        // One that says when it wants to be asked again is there.
+        let gone =
+            matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut) && error.retry_after().is_none();
+        if gone && self.homes.len() > 1 {
+            let current = self.current.load(Ordering::Relaxed);
+            // Unless another call has done so already.
+            if Arc::ptr_eq(&self.homes[current].wire, &home.wire) {
+                let next = (current + 1) % self.homes.len();
+                tracing::info!(url = %home.url, next = %self.homes[next].url, %error, "going on with another server");
+                let _ = self
+                    .current
+                    .compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
+            }
+        }
+        // A limit that has run out is not waited for again.
+        gone && error.kind() == ErrorKind::Unavailable
     }
 
     /// Where the result of an endpoint can be had, the likeliest first: over the connection in use, when the endpoint names
     /// no location, ours, or that one; else at its locations, and at those that were found dead a moment ago last.
-    pub(crate) fn places(&self, endpoint: &FlightEndpoint, config: &ClientConfig) -> Vec<Place> {
+    ///
+    /// `home` is the server that told of the endpoint.
+    pub(crate) fn places(&self, endpoint: &FlightEndpoint, config: &ClientConfig, home: &Connection) -> Vec<Place> {
         let mut places: Vec<Place> = endpoint
             .location
             .iter()
-            .map(|location| self.place(location, config))
+            .map(|location| place(location, config, home))
             .collect();
         if places.is_empty() || places.iter().any(|place| matches!(place, Place::Home)) {
             return vec![Place::Home];
@@ -193,27 +266,6 @@ impl Connections {
         places
     }
 
-    fn place(&self, location: &Location, config: &ClientConfig) -> Place {
-        if location.uri.is_empty() || location.uri.starts_with(REUSE_CONNECTION) {
-            return Place::Home;
-        }
-        match ServerUrl::parse_location(&location.uri) {
-            Ok(named) => {
-                let url = config.rewritten(named);
-                if url.is_same_server(&self.home.url) {
-                    Place::Home
-                } else {
-                    Place::Elsewhere(url)
-                }
-            }
-            // The server names locations, not the user: what is wrong with one is the server's fault.
-            Err(error) if error.kind() == ErrorKind::InvalidInput => Place::Useless(
-                Error::new(ErrorKind::Protocol, "the server names a location that is not one").with_source(error),
-            ),
-            Err(error) => Place::Useless(error),
-        }
-    }
-
     /// A server was named and does not answer: for a while it is asked last.
     pub(crate) fn found_dead(&self, url: &ServerUrl) {
         lock(&self.dead).insert(url.clone(), Instant::now() + DEAD_FOR);
@@ -221,18 +273,45 @@ impl Connections {
     }
 
     /// The connection to another server, made if there is none yet.
-    pub(crate) async fn connect_to(&self, url: &ServerUrl, config: &ClientConfig) -> Result<Connection> {
+    pub(crate) async fn connect_to(
+        &self,
+        url: &ServerUrl,
+        config: &ClientConfig,
+        home: &Connection,
+    ) -> Result<Connection> {
         let known = lock(&self.elsewhere).get(url).cloned();
         if let Some(connection) = known {
             return Ok(connection);
         }
         let route = Route::new(config, url)?;
         let service = route.connect(config, url).await.inspect_err(|_| self.found_dead(url))?;
-        let with_credentials = self.home.url.may_share_credentials_with(url);
+        let with_credentials = home.url.may_share_credentials_with(url);
         let connection = Connection::new(url.clone(), with_credentials, route, service);
         // Of two tasks that connect at once, the second one's connection is kept, and both work.
         lock(&self.elsewhere).insert(url.clone(), connection.clone());
         Ok(connection)
+    }
+}
+
+/// Where a location is.
+fn place(location: &Location, config: &ClientConfig, home: &Connection) -> Place {
+    if location.uri.is_empty() || location.uri.starts_with(REUSE_CONNECTION) {
+        return Place::Home;
+    }
+    match ServerUrl::parse_location(&location.uri) {
+        Ok(named) => {
+            let url = config.rewritten(named);
+            if url.is_same_server(&home.url) {
+                Place::Home
+            } else {
+                Place::Elsewhere(url)
+            }
+        }
+        // The server names locations, not the user: what is wrong with one is the server's fault.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Place::Useless(
+            Error::new(ErrorKind::Protocol, "the server names a location that is not one").with_source(error),
+        ),
+        Err(error) => Place::Useless(error),
     }
 }
 

@@ -20,6 +20,7 @@ use prost::Message;
 use tokio::sync::Notify;
 
 use crate::client::{FlightClient, packed};
+use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::status::Call;
 
@@ -51,7 +52,8 @@ impl BulkIngestion for FlightClient {
         let (failed, mut failure) = oneshot::channel();
         let progress = Progress::default();
         let messages = encoded(table, batches, failed, progress.clone());
-        let mut put = pin!(self.put(messages, &progress));
+        let home = self.shared.connections.home();
+        let mut put = pin!(self.put(&home, messages, &progress));
         tokio::select! {
             biased;
             Ok(error) = &mut failure => {
@@ -63,7 +65,9 @@ impl BulkIngestion for FlightClient {
             }
             result = &mut put => match failure.try_recv() {
                 Ok(Some(error)) => Err(error),
-                _ => result,
+                _ => result.inspect_err(|error| {
+                    self.shared.connections.leave(&home, error);
+                }),
             },
         }
     }
@@ -72,11 +76,11 @@ impl BulkIngestion for FlightClient {
 impl FlightClient {
     async fn put(
         &self,
+        home: &Connection,
         messages: impl Stream<Item = FlightData> + Send + 'static,
         progress: &Progress,
     ) -> Result<Option<u64>> {
         const CALL: Call = Call::Ingest;
-        let home = self.shared.connections.home();
         let deadline = Deadline::of_ingestion(self.shared.config.limits);
         let request = home
             .request(messages, &self.shared.config, None, deadline, CALL, &deadline.no_wait())

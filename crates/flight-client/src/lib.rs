@@ -48,6 +48,8 @@
 //!   that answers; one that does not is tried last for a minute. [`ClientConfig::with_location_rewrite`] is for names that
 //!   only mean something inside of a cluster. Credentials go along only to the same host, and never from TLS to plain text:
 //!   a server could name any address.
+//! - **Replicas.** With several servers ([`ClientConfig::with_replica`]) a client goes to one of them, and on to the next when
+//!   it is gone.
 //! - **Calling off.** Dropping a stream, or the future of a call, ends the call on the server. A result in several parts is
 //!   called off with `CancelFlightInfo` too, where the server has it.
 //! - **Time.** Every wait for the server has a limit that nobody has to set: connecting, a call with one answer
@@ -82,6 +84,7 @@ mod ipc;
 mod parts;
 mod quick_ack;
 mod results;
+mod retry_info;
 mod server_metadata;
 mod status;
 mod transport;

@@ -18,14 +18,18 @@ use crate::parts;
 use crate::status::Call;
 
 /// Opens the endpoints of a result and waits for its schema: one as it is, several side by side.
+///
+/// `home` is the server that told of them.
 pub(crate) async fn open(
     shared: Arc<Shared>,
+    home: Connection,
     mut info: FlightInfo,
     query: Option<Query>,
     deadline: Deadline,
 ) -> Result<RecordBatchStream> {
     let asked = Asked {
         shared,
+        home,
         query,
         deadline,
         meter: TransferMeter::new(),
@@ -58,6 +62,8 @@ pub(crate) async fn open(
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) shared: Arc<Shared>,
+    /// The server that the result was asked of.
+    home: Connection,
     query: Option<Query>,
     deadline: Deadline,
     pub(crate) meter: TransferMeter,
@@ -84,7 +90,7 @@ impl Asked {
             .as_ref()
             .ok_or_else(|| Error::new(ErrorKind::Protocol, "the server named an endpoint with no ticket"))?;
         let mut failure = None;
-        for place in connections.places(&endpoint, config) {
+        for place in connections.places(&endpoint, config, &self.home) {
             match self.enter_at(place, ticket.clone()).await {
                 Ok(part) => return self.with_checked_schema(part),
                 Err(Refusal::Everywhere(error)) => return Err(error),
@@ -104,13 +110,15 @@ impl Asked {
         } = &*self.shared;
         let mut no_wait = self.deadline.no_wait();
         let (connection, elsewhere) = match place {
-            Place::Home => (connections.home().clone(), None),
+            Place::Home => (self.home.clone(), None),
             Place::Useless(error) => return Err(Refusal::Here(error)),
             Place::Elsewhere(url) => {
                 // Connecting has a limit of its own, after which another place is tried.
-                let connecting = connections.connect_to(&url, config);
-                let home = &connections.home().url;
-                let connected = self.deadline.bound(&mut no_wait, Call::Get, home, connecting).await;
+                let connecting = connections.connect_to(&url, config, &self.home);
+                let connected = self
+                    .deadline
+                    .bound(&mut no_wait, Call::Get, &self.home.url, connecting)
+                    .await;
                 let connection = connected.map_err(Refusal::Everywhere)?.map_err(Refusal::Here)?;
                 (connection, Some(url))
             }
@@ -131,7 +139,11 @@ impl Asked {
                 connections.found_dead(&url);
                 Refusal::Here(error)
             }
-            _ => Refusal::Everywhere(error),
+            Some(_) => Refusal::Everywhere(error),
+            None => {
+                connections.leave(&self.home, &error);
+                Refusal::Everywhere(error)
+            }
         })
     }
 

@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 
 use crate::address::ServerUrl;
 use crate::failure;
+use crate::retry_info::retry_after;
 
 /// What was asked of the server, for error messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,9 @@ pub(crate) fn error_from_status(status: Status, call: Call, url: &ServerUrl) -> 
     }
     if let Some(position) = position(status.message()) {
         error = error.with_position(position);
+    }
+    if let Some(delay) = retry_after(&status) {
+        error = error.with_retry_after(delay);
     }
     error
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// The result of a Lakepilot operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -89,6 +90,7 @@ struct Inner {
     message: String,
     query_id: Option<String>,
     position: Option<Position>,
+    retry_after: Option<Duration>,
     source: Option<Source>,
 }
 
@@ -101,6 +103,7 @@ impl Error {
                 message: message.into(),
                 query_id: None,
                 position: None,
+                retry_after: None,
                 source: None,
             }),
         }
@@ -124,6 +127,14 @@ impl Error {
     #[must_use]
     pub fn with_position(mut self, position: Position) -> Self {
         self.inner.position = Some(position);
+        self
+    }
+
+    /// The same error with how long the server wants not to be asked again. It may be asked after that: see
+    /// [`is_retryable`](Self::is_retryable).
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.inner.retry_after = Some(delay);
         self
     }
 
@@ -154,11 +165,17 @@ impl Error {
         self.inner.position
     }
 
+    /// How long the server wants not to be asked again, where it told so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.inner.retry_after
+    }
+
     /// Whether the same call may succeed if it is made again, with nothing changed.
     ///
-    /// Only an unavailable server is: a limit that ran out runs out again, and a refusal stays one.
+    /// An unavailable server is, and one that says when it may be asked again: a limit that ran out runs out again, and a
+    /// refusal stays one.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.inner.kind, ErrorKind::Unavailable)
+        matches!(self.inner.kind, ErrorKind::Unavailable) || self.inner.retry_after.is_some()
     }
 }
 
@@ -180,6 +197,7 @@ impl fmt::Debug for Error {
             .field("message", &self.inner.message)
             .field("query_id", &self.inner.query_id)
             .field("position", &self.inner.position)
+            .field("retry_after", &self.inner.retry_after)
             .field("source", &self.inner.source)
             .finish()
     }
@@ -241,6 +259,17 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().starts_with("open the lake /x: "), "{error}");
         assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_server_that_says_when_is_asked_again() {
+        let busy = Error::new(ErrorKind::ResourceExhausted, "too many queries");
+        assert!(!busy.is_retryable());
+        let busy = busy.with_retry_after(Duration::from_secs(2)).context("run");
+        assert_eq!(
+            (busy.is_retryable(), busy.retry_after()),
+            (true, Some(Duration::from_secs(2)))
+        );
     }
 
     #[test]

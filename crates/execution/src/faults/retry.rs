@@ -11,6 +11,8 @@ use rand::Rng;
 
 /// When and how often a query is asked again: only for errors that say so ([`Error::is_retryable`]).
 ///
+/// A server that says how long it wants not to be asked again is waited for that long besides.
+///
 /// The time before a retry doubles with each, up to the longest; between half of it and all of it, at random, so that many
 /// clients of a server that comes back do not come back at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +21,19 @@ pub struct RetryPolicy {
     budget: u32,
     first_delay: Duration,
     longest_delay: Duration,
+    longest_asked_delay: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Three retries of a query, ten in all, after 200 ms, 400 ms, ... and at most 10 s.
+    /// Three retries of a query, ten in all, after 200 ms, 400 ms, ... and at most 10 s, or a minute where the server asks
+    /// for it.
     fn default() -> Self {
         Self {
             retries: 3,
             budget: 10,
             first_delay: Duration::from_millis(200),
             longest_delay: Duration::from_secs(10),
+            longest_asked_delay: Duration::from_secs(60),
         }
     }
 }
@@ -58,6 +63,14 @@ impl RetryPolicy {
     pub fn with_delays(mut self, first: Duration, longest: Duration) -> Self {
         self.first_delay = first;
         self.longest_delay = longest;
+        self
+    }
+
+    /// With this as the longest delay that a server may ask for ([`Error::retry_after`]). One that asks for more is not asked
+    /// again: its error is the result.
+    #[must_use]
+    pub fn with_longest_asked_delay(mut self, delay: Duration) -> Self {
+        self.longest_asked_delay = delay;
         self
     }
 
@@ -101,7 +114,9 @@ impl Retries {
 
     /// The retry to make after `made` ones, or the error when it is final.
     pub(crate) fn after(&self, made: u32, error: Error) -> Result<Retry> {
-        if !error.is_retryable() || made >= self.policy.retries || !self.take() {
+        let asked = error.retry_after().unwrap_or_default();
+        let too_long = asked > self.policy.longest_asked_delay;
+        if !error.is_retryable() || too_long || made >= self.policy.retries || !self.take() {
             return Err(if made > 0 {
                 error.context(format!("after {made} retries"))
             } else {
@@ -110,7 +125,8 @@ impl Retries {
         }
         Ok(Retry {
             number: made + 1,
-            delay: self.policy.delay(made + 1, rand::rng().random()),
+            // What the server asks for is the least; the rest is added, so that not all who were told the same come at once.
+            delay: asked + self.policy.delay(made + 1, rand::rng().random()),
             reason: error.to_string(),
         })
     }
@@ -342,6 +358,26 @@ mod tests {
             stream.try_collect::<Vec<_>>().await.unwrap_err().kind(),
             ErrorKind::Protocol
         );
+    }
+
+    #[test]
+    fn what_a_server_asks_for_is_waited_for_unless_it_is_too_long() {
+        let busy = |seconds| {
+            Error::new(ErrorKind::ResourceExhausted, "too many queries").with_retry_after(Duration::from_secs(seconds))
+        };
+        let retries = Retries::new(quick());
+        let retry = retries.after(0, busy(7)).unwrap();
+        assert!(
+            retry.delay >= Duration::from_secs(7) && retry.delay < Duration::from_secs(8),
+            "{retry:?}"
+        );
+        assert_eq!(
+            retries.after(1, busy(61)).unwrap_err().kind(),
+            ErrorKind::ResourceExhausted
+        );
+        assert_eq!(retries.count(), 1);
+        let patient = Retries::new(quick().with_longest_asked_delay(Duration::from_secs(100)));
+        assert!(patient.after(0, busy(61)).is_ok());
     }
 
     #[test]

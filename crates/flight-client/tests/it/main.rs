@@ -10,6 +10,7 @@ mod ingestion;
 mod parts;
 mod prepare;
 mod queries;
+mod replicas;
 mod schedules;
 mod secrets;
 mod server;

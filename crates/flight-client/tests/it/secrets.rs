@@ -2,14 +2,18 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use lakepilot_flight_client::{ClientConfig, CredentialProvider, FlightClient, StaticCredentials};
-use lakepilot_query::{QueryService, QueryServiceExt, RecordBatchStream};
+use lakepilot_flight_client::{
+    BulkIngestion, ClientConfig, CredentialProvider, FlightClient, MockCredentialProvider, StaticCredentials,
+};
+use lakepilot_query::{Error, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream};
 use tonic::Status;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::answers::{answering, batch, config, query, schema, sending};
+use crate::answers::{answering, batch, config, numbered, query, schema, sending, with_endpoints};
+use crate::endpoints::at;
 use crate::server::{Script, TestServer};
 
 const SECRET: &str = "hunter2";
@@ -60,7 +64,7 @@ fn with_secrets(config: ClientConfig) -> ClientConfig {
 
 /// Everything that a client, a good query, and several bad ones say.
 async fn everything_said() -> Vec<String> {
-    use lakepilot_flight_client::{BulkIngestion, ServerMetadata};
+    use lakepilot_flight_client::ServerMetadata;
 
     let good = TestServer::start(answering(sending(&[batch(&[1])]))).await;
     let refusing = TestServer::start(Script::new().with_token("another")).await;
@@ -74,6 +78,7 @@ async fn everything_said() -> Vec<String> {
         with_secrets(config(&good)),
         StaticCredentials::new().with_bearer_token(SECRET)
     ));
+    said.push(format!("{:?}", client.run(&query()).await));
     said.push(format!("{:?}", client.collect(&query()).await));
     let sent = good.calls();
     for name in ["authorization", "x-api-key", "x-custom", "x-provided"] {
@@ -95,6 +100,7 @@ async fn everything_said() -> Vec<String> {
         let batches = RecordBatchStream::from_batches(schema(), vec![batch(&[1])]);
         errors.push(client.ingest("table", batches).await.err());
     }
+    errors.extend(errors_of_parts_and_time().await);
     for error in errors {
         let error = error.expect("each of them fails");
         said.push(format!("{error} {error:?} {error:#?}"));
@@ -107,11 +113,76 @@ async fn everything_said() -> Vec<String> {
     said
 }
 
+/// What goes wrong with results in several parts, and with servers and providers that are silent or refuse.
+async fn errors_of_parts_and_time() -> Vec<Option<Error>> {
+    let mut errors = Vec::new();
+    // Parts elsewhere: where nobody is, and where the credentials are wanted and not given.
+    let gone = TestServer::start(Script::new()).await;
+    let gone_url = gone.url();
+    gone.stop().await;
+    let guarded = TestServer::start(with_endpoints(Vec::new(), vec![sending(&[])]).with_token("another")).await;
+    let by_name = format!("grpc+tcp://localhost:{}", guarded.port());
+    for location in [&*gone_url, &by_name, "grpc://user:word@host", "nonsense"] {
+        let endpoints = vec![at(numbered(0), &[location]), numbered(0)];
+        let server = TestServer::start(with_endpoints(endpoints, vec![sending(&[batch(&[1])])])).await;
+        let client = FlightClient::connect(with_secrets(config(&server))).await.unwrap();
+        errors.push(client.collect(&query()).await.err());
+    }
+    let silent = TestServer::start(Script::new().silent()).await;
+    let soon = Duration::from_millis(50);
+    let limited = with_secrets(config(&silent))
+        .with_plan_timeout(soon)
+        .with_gap_timeout(soon);
+    let client = FlightClient::connect(limited).await.unwrap();
+    errors.push(client.run(&query()).await.err());
+    let rows = RecordBatchStream::from_batches(schema(), vec![batch(&[1])]);
+    errors.push(client.ingest("table", rows).await.err());
+
+    let mut provider = MockCredentialProvider::new();
+    provider
+        .expect_headers()
+        .returning(|| Err(Error::new(ErrorKind::Unauthenticated, "the token has expired")));
+    let refusing = with_secrets(config(&silent)).with_credentials(Arc::new(provider));
+    let client = FlightClient::connect(refusing).await.unwrap();
+    errors.push(client.run(&query()).await.err());
+    // What a person may get wrong with a secret in it.
+    let plain = || ClientConfig::new("grpc://localhost").unwrap();
+    errors.push(plain().with_bearer_token(format!("Bearer {SECRET}")).err());
+    errors.push(plain().with_header("x-custom", &format!("{SECRET}\nx")).err());
+    errors.push(plain().with_header("content-type", SECRET).err());
+    errors.push(plain().with_api_key(format!("{SECRET}\u{7f}")).err());
+    errors.push(ClientConfig::new(format!("grpc://user:{SECRET}@localhost")).err());
+    errors.push(
+        plain()
+            .with_location_rewrite(format!("grpc://user:{SECRET}@a"), "grpc://b")
+            .err(),
+    );
+    errors.push(plain().with_replica(format!("grpc://user:{SECRET}@a")).err());
+    errors
+}
+
+/// The secret, and the ways in which a program that prints bytes may spell it.
+fn spellings() -> Vec<String> {
+    let numbers = |text: &dyn Fn(&u8) -> String| SECRET.as_bytes().iter().map(text).collect::<Vec<_>>();
+    vec![
+        SECRET.to_owned(),
+        numbers(&|byte| format!("{byte}")).join(", "),
+        numbers(&|byte| format!("{byte:#x}")).join(", "),
+        numbers(&|byte| format!("{byte:02x}")).concat(),
+    ]
+}
+
 #[test]
-fn a_secret_is_in_no_debug_output_error_or_log() {
+fn a_secret_is_in_no_debug_output_error_or_log_at_any_level() {
+    for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+        no_secret_is_said_at(level);
+    }
+}
+
+fn no_secret_is_said_at(level: Level) {
     let logs = Captured::default();
     let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
+        .with_max_level(level)
         .with_ansi(false)
         .with_writer(logs.clone())
         .finish();
@@ -124,10 +195,17 @@ fn a_secret_is_in_no_debug_output_error_or_log() {
 
     let logs = logs.text();
     for target in ["lakepilot_flight_client", "h2::", "tonic::"] {
-        assert!(logs.contains(target), "{target} says something at TRACE");
+        assert!(
+            level < Level::TRACE || logs.contains(target),
+            "{target} says something at TRACE"
+        );
     }
-    for text in said.iter().chain([&logs]) {
-        if let Some(place) = text.find(SECRET) {
+    for (text, spelling) in said
+        .iter()
+        .chain([&logs])
+        .flat_map(|text| spellings().into_iter().map(move |spelling| (text, spelling)))
+    {
+        if let Some(place) = text.find(&spelling) {
             let around: String = text[..place]
                 .chars()
                 .rev()
@@ -136,7 +214,7 @@ fn a_secret_is_in_no_debug_output_error_or_log() {
                 .chars()
                 .rev()
                 .collect();
-            panic!("a secret after: {around}");
+            panic!("a secret at {level} after: {around}");
         }
     }
 }
