@@ -153,3 +153,84 @@ fn basis(basis: EstimateBasis, is_sampled: bool) -> &'static str {
         _ => basis.as_str(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lakepilot_analysis::TimeBounds;
+
+    use super::*;
+
+    fn rows(low: u64, expected: f64, high: Option<u64>, basis: EstimateBasis) -> RowEstimate {
+        RowEstimate {
+            low,
+            expected,
+            high,
+            basis,
+        }
+    }
+
+    fn column(name: &str, data_type: &str, estimated_bytes: f64, basis: SizeBasis) -> ColumnEstimate {
+        ColumnEstimate {
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            nullable: false,
+            estimated_bytes,
+            basis,
+        }
+    }
+
+    fn estimate() -> ResultEstimate {
+        ResultEstimate {
+            schema: SchemaAnalysis {
+                columns: vec![
+                    column("time", "Timestamp(ns, \"+00:00\")", 8.0, SizeBasis::Type),
+                    column("msg", "Utf8", 84.0, SizeBasis::Typical),
+                ],
+                estimated_row_bytes: 92.0,
+            },
+            rows: rows(0, 1_197.6, Some(3_665), EstimateBasis::Unknown),
+            estimated_bytes: 110_179.2,
+            scans: vec![ScanEstimate {
+                view_set: "log_entries".to_owned(),
+                instance: Some("global".to_owned()),
+                time_bounds: TimeBounds {
+                    begin_nanos: Some(1_772_323_200_000_000_001),
+                    end_nanos: None,
+                },
+                partitions_touched: 11,
+                partitions_pruned: 1_026,
+                files: 1,
+                file_bytes: 256_700,
+                read_bytes: 53_900.0,
+                rows: rows(3_514, 3_607.0, Some(3_665), EstimateBasis::PartitionMetadata),
+            }],
+        }
+    }
+
+    #[test]
+    fn estimates_fit_the_terminal() {
+        for width in [40, 80] {
+            let told = describe(&estimate(), false, Some(width));
+            assert!(told.lines().all(|line| line.chars().count() <= width), "{told}");
+            insta::assert_snapshot!(format!("estimate_{width}"), told);
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_a_number() {
+        let mut estimate = estimate();
+        estimate.rows = rows(0, 0.0, None, EstimateBasis::Unknown);
+        estimate.scans[0].rows = estimate.rows;
+        let told = describe(&estimate, true, None);
+        assert!(
+            told.contains("rows   unknown") && told.contains("bytes  unknown"),
+            "{told}"
+        );
+        assert!(told.contains("nothing is known of its rows"), "{told}");
+        estimate.rows = rows(7, 7.0, Some(7), EstimateBasis::Exact);
+        assert!(describe(&estimate, true, None).contains("rows   7\n       from an exact count"));
+        estimate.rows = rows(0, 9.0, None, EstimateBasis::Unknown);
+        let guessed = describe(&estimate, true, None);
+        assert!(guessed.contains("about 9, at least 0") && !guessed.contains("--sample measures filters"));
+    }
+}

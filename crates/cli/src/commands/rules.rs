@@ -110,3 +110,35 @@ fn in_full(info: &RuleInfo, width: usize) -> String {
         text::wrap(&closing, Some(width)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn widest(told: &str) -> usize {
+        told.lines().map(UnicodeWidthStr::width).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn the_list_fits_any_terminal() {
+        let rules = choose(&[]).unwrap();
+        assert!(list(&rules, None).contains('┆'));
+        for width in [40, 80] {
+            let told = list(&rules, Some(width));
+            assert!(widest(&told) <= width, "{told}");
+            assert!(
+                told.contains("unused-ignore (hint)\n    a comment that suppresses"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_rule_fit_and_its_queries_stay_whole() {
+        let info = find_rule("cross-join").unwrap().info();
+        let told = in_full(info, 40);
+        assert!(told.contains(info.good), "{told}");
+        let words = told.replace(info.good, "").replace(info.bad, "");
+        assert!(widest(&words) <= 40, "{words}");
+    }
+}
