@@ -457,3 +457,78 @@ SELECT count(*) FROM log_entries WHERE (level < 3) IS TRUE AND NOT (msg IS NULL)
 -- name: net spans of a process
 -- range: 1d to now
 SELECT name, bit_size FROM view_instance('net_spans', '7f1d6b0a-3a49-4e7e-9d8b-6c0f2f0f5b11') ORDER BY bit_size DESC LIMIT 10
+
+-- name: since the beginning of the hour
+-- range: 1d to now
+SELECT l.time, l.msg FROM log_entries l WHERE l.time >= date_bin(INTERVAL '1 hour', now()) ORDER BY l.time LIMIT 100
+
+-- name: begin and end as names
+SELECT begin_time AS "begin", end_time AS "end" FROM blocks WHERE nb_objects > 0 ORDER BY begin_time LIMIT 10
+
+-- name: recursive
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 10) SELECT n FROM t
+
+-- name: counts of a part
+-- range: 1d to now
+SELECT count(*) FILTER (WHERE level <= 2) AS errors, count(*) AS n FROM log_entries
+
+-- name: moving average
+-- range: 1h to now
+SELECT time, avg(value) OVER (ORDER BY time ROWS BETWEEN 10 PRECEDING AND CURRENT ROW) AS smooth
+FROM measures WHERE name = 'cpu_usage' ORDER BY time LIMIT 1000
+
+-- name: streams of threads
+SELECT s.stream_id FROM streams s WHERE array_has(s.tags, 'cpu') AND s.process_id = '7f1d6b0a-3a49-4e7e-9d8b-6c0f2f0f5b11'
+
+-- name: messages that begin so
+-- range: 1d to now
+SELECT time, msg FROM log_entries WHERE level = 2 AND msg LIKE 'Failed to %' ORDER BY time DESC LIMIT 20
+
+-- name: hours of the day
+-- range: 1d to now
+SELECT extract(hour FROM time) AS hour, count(*) AS n FROM log_entries GROUP BY hour ORDER BY hour
+
+-- name: end in a case in a case
+-- range: 1d to now
+SELECT CASE WHEN level < 3 THEN CASE WHEN level = 1 THEN 'END' ELSE 'begin' END ELSE 'where time' END AS kind, count(*) AS n
+FROM log_entries GROUP BY kind
+
+-- name: length of spans by hand
+-- range: 1h to now
+SELECT name, max("end" - begin) AS longest
+FROM view_instance('thread_spans', '4f0c7f3a-1c0e-4b59-8f4e-0d4c1a8a9f10') GROUP BY name
+
+-- name: measures beside logs by minute
+-- range: 1h to now
+WITH l AS (SELECT date_bin(INTERVAL '1 minute', time) AS minute, count(*) AS n FROM log_entries GROUP BY minute),
+     m AS (SELECT date_bin(INTERVAL '1 minute', time) AS minute, avg(value) AS load FROM measures WHERE name = 'cpu' GROUP BY minute)
+SELECT l.minute, l.n, m.load FROM l LEFT JOIN m ON l.minute = m.minute ORDER BY l.minute
+
+-- name: one process with all that it has
+-- range: 1h to now
+SELECT time, msg AS what FROM view_instance('log_entries', '7f1d6b0a-3a49-4e7e-9d8b-6c0f2f0f5b11')
+UNION ALL
+SELECT time, name FROM view_instance('measures', '7f1d6b0a-3a49-4e7e-9d8b-6c0f2f0f5b11')
+
+-- name: processes that have no streams
+SELECT p.process_id FROM processes p WHERE NOT EXISTS (SELECT 1 FROM streams s WHERE s.process_id = p.process_id)
+
+-- name: partitions and their view sets
+SELECT p.view_set_name, count(*) AS n, sum(p.file_size) AS bytes
+FROM list_partitions() p JOIN list_view_sets() v ON p.view_set_name = v.view_set_name
+WHERE p.file_schema_hash = v.current_schema_hash GROUP BY p.view_set_name ORDER BY bytes DESC
+
+-- name: clauses in another order of lines, with comments between
+-- range: 1d to now
+SELECT -- FROM nowhere
+  time, /* WHERE level = 'x' */ msg
+FROM
+  log_entries -- AS of yesterday
+WHERE
+  level <= 3 AND /* OR */ target = 'auth'
+ORDER BY time
+LIMIT 50
+
+-- name: an operator's column of the same name as a view
+-- range: 1d to now
+SELECT processes, count(*) AS n FROM (SELECT process_id AS processes FROM log_entries) AS l GROUP BY processes

@@ -174,3 +174,31 @@ SELECT exe FROM processes WHERE start_time > '2026-02-28T13:00:00'
 -- name: a text column that looks like a time
 -- range: 1d to now
 SELECT count(*) FROM log_entries WHERE msg = '2026-02-28 13:00:00'
+
+-- name: arithmetic on the time
+-- finds: ineffective-time-filter
+SELECT count(*) FROM log_entries WHERE time + INTERVAL '1 hour' > now()
+
+-- name: date of the time
+-- finds: ineffective-time-filter
+SELECT count(*) FROM log_entries WHERE time::date = DATE '2026-02-28'
+
+-- name: not before
+-- finds: ineffective-time-filter
+SELECT count(*) FROM log_entries WHERE NOT (time < '2026-02-28T00:00:00Z')
+
+-- name: not at
+-- finds: ineffective-time-filter
+SELECT count(*) FROM log_entries WHERE time <> '2026-02-28T00:00:00Z'
+
+-- name: of another view
+-- finds: missing-time-range, missing-time-range
+SELECT count(*) FROM log_entries l JOIN measures m ON l.process_id = m.process_id JOIN processes p ON p.process_id = l.process_id WHERE p.start_time > '2026-02-28T00:00:00Z'
+
+-- name: insert time is not the time
+-- finds: missing-time-range
+SELECT count(*) FROM log_entries WHERE insert_time > '2026-02-28T00:00:00Z'
+
+-- name: one of two views is bounded
+-- finds: unpruned-time-filter, missing-time-range
+SELECT count(*) FROM log_entries l JOIN measures m ON l.process_id = m.process_id WHERE l.time > '2026-02-28T00:00:00Z'
