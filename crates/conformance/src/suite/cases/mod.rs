@@ -8,6 +8,7 @@ mod materialisation;
 mod ranges;
 mod retirement;
 mod schemas;
+mod slicing;
 mod wire;
 
 use super::Case;
@@ -42,6 +43,11 @@ const CASES: &[Case] = &[
         name: "sliced-execution",
         proves: "slices of points and of spans make the rows of the whole query",
         run: |context| Box::pin(guide::sliced_execution(context)),
+    },
+    Case {
+        name: "exactly-once",
+        proves: "cut at the times of rows and within spans, every row comes once, in its order",
+        run: |context| Box::pin(slicing::exactly_once(context)),
     },
     Case {
         name: "inclusive-edges",
