@@ -82,15 +82,23 @@ impl Context {
 
     /// The service behind `--url`, whose rows are learnt from.
     pub(crate) async fn service(&self) -> Result<Arc<dyn QueryService>> {
+        self.service_with_window(None).await
+    }
+
+    /// The service, which may send so many bytes ahead on each stream.
+    pub(crate) async fn service_with_window(&self, window_bytes: Option<usize>) -> Result<Arc<dyn QueryService>> {
         let service = match self.url().strip_prefix("lake:") {
             Some(dir) => embedded(Path::new(dir)).await?,
-            None => Arc::new(self.flight_client().await?),
+            None => Arc::new(self.flight_client(window_bytes).await?),
         };
         Ok(self.learning.observe(service))
     }
 
-    async fn flight_client(&self) -> Result<FlightClient> {
+    async fn flight_client(&self, window_bytes: Option<usize>) -> Result<FlightClient> {
         let mut config = ClientConfig::new(self.url())?;
+        if let Some(bytes) = window_bytes {
+            config = config.with_window_bytes(bytes);
+        }
         for header in &self.global.headers {
             let (name, value) = header.split_once('=').ok_or_else(|| {
                 // The text may be a secret: it is not repeated.

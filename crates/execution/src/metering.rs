@@ -101,11 +101,7 @@ impl QueryService for MeteredService {
             waiting_since: None,
         };
         metered.count_schema(transfer.is_some());
-        let stream = RecordBatchStream::new(schema, metered);
-        Ok(match transfer {
-            Some(meter) => stream.with_transfer(meter),
-            None => stream,
-        })
+        Ok(RecordBatchStream::new(schema, metered).with_transfer(transfer))
     }
 
     async fn prepare(&self, query: &Query) -> Result<PreparedQuery> {

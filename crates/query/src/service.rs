@@ -34,10 +34,10 @@ impl RecordBatchStream {
         }
     }
 
-    /// The same stream with the counts of the transport that it comes over.
+    /// The same stream with the counts of the transport that it comes over. A wrapper passes on those of the stream within.
     #[must_use]
-    pub fn with_transfer(mut self, meter: TransferMeter) -> Self {
-        self.transfer = Some(meter);
+    pub fn with_transfer(mut self, meter: impl Into<Option<TransferMeter>>) -> Self {
+        self.transfer = meter.into();
         self
     }
 

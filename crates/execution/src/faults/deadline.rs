@@ -86,7 +86,7 @@ impl<S: QueryService> QueryService for DeadlineService<S> {
     async fn run(&self, query: &Query) -> Result<RecordBatchStream> {
         let clock = Clock::start(self.timeouts);
         let stream = clock.limited(clock.first_batch(), self.inner.run(query)).await?;
-        let schema = stream.schema();
+        let (schema, transfer) = (stream.schema(), stream.transfer().cloned());
         // A stream that is given up is dropped at once, which calls the query off.
         let batches = stream::try_unfold((Some(stream), true), move |(stream, first)| async move {
             let Some(mut stream) = stream else { return Ok(None) };
@@ -94,7 +94,7 @@ impl<S: QueryService> QueryService for DeadlineService<S> {
             let next = clock.limited(limit, async { stream.next().await.transpose() }).await?;
             Ok(next.map(|batch| (batch, (Some(stream), false))))
         });
-        Ok(RecordBatchStream::new(schema, batches))
+        Ok(RecordBatchStream::new(schema, batches).with_transfer(transfer))
     }
 
     async fn prepare(&self, query: &Query) -> Result<PreparedQuery> {

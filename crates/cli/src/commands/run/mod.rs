@@ -143,7 +143,7 @@ impl Job {
             }
             None => Asked::new(args, context, &place)?,
         };
-        let service = context.service().await?;
+        let service = context.service_with_window(window_bytes(args)?).await?;
         let (query, slicing) = cut::cut(&asked, &args.slices, &place, &service, context.messages).await?;
         let estimate = guard::ensure_within(args.limits, service.as_ref(), &query, context).await?;
         let target = place.target(&asked, context)?;
@@ -207,13 +207,21 @@ impl Job {
     }
 }
 
+fn budget(args: &RunArgs) -> Result<Option<usize>> {
+    let size = args.batches.memory_mb;
+    size.map(|size| megabytes(size, "--memory-mb")).transpose()
+}
+
+/// What a server may send ahead is held here too, encoded: an eighth of the budget, of all streams.
+fn window_bytes(args: &RunArgs) -> Result<Option<usize>> {
+    let is_cut = args.slices.slices.is_some() || args.output.output_dir.is_some() || args.resume.is_some();
+    let streams = if is_cut { args.slices.parallel.get() } else { 1 };
+    Ok(budget(args)?.map(|bytes| bytes / 8 / streams))
+}
+
 fn options(args: &RunArgs, cancellation: CancellationToken) -> Result<ExecutionOptions> {
     let batch_bytes = megabytes(args.batches.batch_size_mb, "--batch-size-mb")?;
-    let budget = args
-        .batches
-        .memory_mb
-        .map(|size| megabytes(size, "--memory-mb"))
-        .transpose()?;
+    let budget = budget(args)?;
     Ok(ExecutionOptions::new()
         .with_batch_size(BatchSize::Bytes(batch_bytes))
         .with_memory_budget(budget)
