@@ -98,7 +98,8 @@ pub use rebatch::Rebatcher;
 #[cfg(feature = "mock")]
 pub use sink::MockBatchSink;
 pub use sink::{
-    AsyncCallbackSink, BatchSink, CallbackSink, DiscardSink, FileFormat, FileSink, SinkSummary, WriterSink,
+    AsyncCallbackSink, BatchSink, CallbackSink, Compression, DiscardSink, Encoding, FileFormat, FileSink, SinkSummary,
+    WriterSink,
 };
 #[cfg(feature = "object-store")]
 pub use sink::{ObjectSink, sink_to_url};

@@ -80,6 +80,9 @@ impl Source {
                         Some(rebatcher) => rebatcher.push(batch)?,
                         None => self.received = Some(batch),
                     }
+                    // A server that is faster than what is done here never lets this wait, and whoever calls the run off
+                    // would wait for its end.
+                    tokio::task::yield_now().await;
                 }
             }
         }

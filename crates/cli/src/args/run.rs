@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use lakepilot_execution::Compression;
 use lakepilot_query::parse_duration;
 
 use super::{AttemptArgs, LimitArgs, SqlArgs};
@@ -22,6 +23,10 @@ pub(crate) struct QueryArgs {
     /// File to write the rows to, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+
+    /// Compression of Parquet and Arrow files: zstd, zstd:LEVEL (1 to 22), lz4, snappy or none [default: zstd for Parquet]
+    #[arg(long, value_name = "CODEC", value_parser = compression)]
+    pub(crate) compression: Option<Compression>,
 
     /// Most rows that the server returns
     #[arg(long, value_name = "N")]
@@ -100,6 +105,10 @@ pub(crate) struct RunOutputArgs {
     /// Format of the rows [default: by the ending of --output; Parquet in a directory]
     #[arg(long, value_enum)]
     pub(crate) format: Option<DataFormat>,
+
+    /// Compression of Parquet and Arrow files: zstd, zstd:LEVEL (1 to 22), lz4, snappy or none [default: zstd for Parquet]
+    #[arg(long, value_name = "CODEC", value_parser = compression)]
+    pub(crate) compression: Option<Compression>,
 
     /// Most rows that the server returns
     #[arg(long, value_name = "N")]
@@ -186,6 +195,25 @@ fn slice_cut(text: &str) -> Result<SliceCut, String> {
     }
 }
 
+fn compression(text: &str) -> Result<Compression, String> {
+    match text.split_once(':') {
+        None if text == "zstd" => Ok(Compression::Zstd(ZSTD_LEVEL)),
+        None if text == "lz4" => Ok(Compression::Lz4),
+        None if text == "snappy" => Ok(Compression::Snappy),
+        None if text == "none" => Ok(Compression::None),
+        Some(("zstd", level)) => level
+            .parse()
+            .map(Compression::Zstd)
+            .map_err(|_| NO_COMPRESSION.to_owned()),
+        _ => Err(NO_COMPRESSION.to_owned()),
+    }
+}
+
+const NO_COMPRESSION: &str = "write zstd, zstd:LEVEL with a level from 1 to 22, lz4, snappy or none";
+
+/// The quickest, which is also what Parquet has by default.
+const ZSTD_LEVEL: u8 = 1;
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressChoice {
@@ -212,6 +240,22 @@ pub(crate) enum EstimateSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compressions_have_names_and_zstd_levels() {
+        for (text, expected) in [
+            ("zstd", Compression::Zstd(1)),
+            ("zstd:19", Compression::Zstd(19)),
+            ("lz4", Compression::Lz4),
+            ("snappy", Compression::Snappy),
+            ("none", Compression::None),
+        ] {
+            assert_eq!(compression(text), Ok(expected), "{text}");
+        }
+        for text in ["", "gzip", "zstd:", "zstd:-1", "zstd:1000", "lz4:3"] {
+            assert!(compression(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn cuts_are_a_number_a_length_or_auto() {

@@ -83,6 +83,7 @@ pub(crate) async fn write(batch: RecordBatch, args: ListingArgs, context: &Conte
     let mut sink = output::sink(&RowsOptions {
         format: DataFormat::choose(args.format, args.output.as_deref())?,
         output: args.output.clone(),
+        compression: None,
         max_display_rows: usize::MAX,
     })?;
     sink.start(batch.schema()).await?;

@@ -14,6 +14,7 @@ pub(crate) async fn query(args: QueryArgs, context: &Context) -> Result<Outcome>
     let options = RowsOptions {
         format,
         output: args.output,
+        compression: args.compression,
         max_display_rows: args.max_display_rows,
     };
     // A table of the first rows does not need the rest; one row more tells that there are more.

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::ValueEnum;
-use lakepilot_execution::FileFormat;
+use lakepilot_execution::{Compression, Encoding, FileFormat};
 use lakepilot_query::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -78,6 +78,16 @@ impl DataFormat {
             }),
         }
     }
+}
+
+/// A format with the compression that was asked for, or its own.
+///
+/// # Errors
+/// `InvalidInput` when the format does not have the compression.
+pub(crate) fn encoding(format: FileFormat, compression: Option<Compression>) -> Result<Encoding> {
+    compression.map_or(Ok(format.into()), |compression| {
+        Encoding::new(format, compression).map_err(|error| error.context("--compression"))
+    })
 }
 
 /// The formats of reports.

@@ -7,10 +7,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
-use lakepilot_execution::{BatchSink, FileFormat, FileSink, SinkSummary, WriterSink, sink_to_url};
+use lakepilot_execution::{BatchSink, Compression, FileFormat, FileSink, SinkSummary, WriterSink, sink_to_url};
 use lakepilot_query::{Error, ErrorKind, Result};
 
-use super::{DataFormat, Heading, print, table, write_file};
+use super::{DataFormat, Heading, encoding, print, table, write_file};
 use crate::terminal;
 
 /// What a command says about its rows.
@@ -18,6 +18,8 @@ use crate::terminal;
 pub(crate) struct RowsOptions {
     pub(crate) format: DataFormat,
     pub(crate) output: Option<PathBuf>,
+    /// `None` for what the format has by default.
+    pub(crate) compression: Option<Compression>,
     /// The most rows that a table shows.
     pub(crate) max_display_rows: usize,
 }
@@ -28,11 +30,22 @@ pub(crate) struct RowsOptions {
 /// `InvalidInput` when a binary format would go to a terminal; those of creating a file.
 pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
     let Some(format) = options.format.of_file() else {
+        if options.compression.is_some() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a table is not compressed: leave --compression out, or choose another --format",
+            ));
+        }
         return Ok(Box::new(TableSink::new(
             options.max_display_rows,
             options.output.clone(),
         )));
     };
+    let format = match format {
+        FileFormat::ArrowFile if options.output.is_none() => FileFormat::ArrowStream,
+        format => format,
+    };
+    let format = encoding(format, options.compression)?;
     match &options.output {
         Some(place) if place.to_str().is_some_and(|place| place.contains("://")) => {
             sink_to_url(&place.to_string_lossy(), format)
@@ -40,10 +53,6 @@ pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
         Some(path) => Ok(Box::new(FileSink::create(path, format)?)),
         None => {
             let binary = matches!(options.format, DataFormat::Parquet | DataFormat::Arrow);
-            let format = match format {
-                FileFormat::ArrowFile => FileFormat::ArrowStream,
-                format => format,
-            };
             if binary && io::stdout().is_terminal() {
                 return Err(Error::new(
                     ErrorKind::InvalidInput,

@@ -20,6 +20,10 @@ use crate::terminal;
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 const REDRAWS_PER_SECOND: u8 = 10;
 
+/// Columns that the line leaves free: in the last one, some terminals go to the next line, and a terminal writes `^C` behind
+/// the line.
+const SPARE_COLUMNS: usize = 3;
+
 /// When the next plain line is worth it, after one at `elapsed`: after two seconds at first, and less often the longer a run
 /// goes on, up to once a minute.
 fn next_line_at(elapsed: Duration) -> Duration {
@@ -72,6 +76,13 @@ impl RunProgress {
         self.view().tick(&self.tally.moment());
     }
 
+    /// Takes the line away, of a run that ends without a word.
+    pub(crate) fn clear(&self) {
+        if let View::Line(bar) = &*self.view() {
+            bar.finish_and_clear();
+        }
+    }
+
     fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,8 +92,7 @@ impl RunProgress {
 fn redrawn(tally: &Arc<Tally>) -> ProgressBar {
     let tally = Arc::clone(tally);
     let draw = move |_: &ProgressState, out: &mut dyn fmt::Write| {
-        // One column less than there are: in the last one, some terminals go to the next line.
-        let width = terminal::stderr_width().map(|width| width.saturating_sub(1));
+        let width = terminal::stderr_width().map(|width| width.saturating_sub(SPARE_COLUMNS));
         let _ = out.write_str(&line::line(&tally.moment(), width));
     };
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND));

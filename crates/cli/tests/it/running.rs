@@ -166,47 +166,65 @@ fn progress_for_programs_is_json_and_nothing_else() {
     assert!(last["message"].as_str().unwrap().contains("nope"), "{last}");
 }
 
+/// The rows of a query as CSV.
+fn csv(server: &Server, sql: &str, options: &[&str]) -> String {
+    let mut arguments = vec!["run", sql, "--format", "csv"];
+    arguments.extend(options);
+    server.run_ranged(&arguments).good().stdout
+}
+
 #[test]
 fn any_cut_has_the_rows_of_the_whole() {
     let server = Server::start();
-    let csv = |sql: &str, options: &[&str]| {
-        let mut arguments = vec!["run", sql, "--format", "csv"];
-        arguments.extend(options);
-        server.run_ranged(&arguments).good().stdout
-    };
+    let whole = csv(&server, ALL, &[]);
+    assert!(whole.lines().count() as u64 > ROWS);
+    for cut in ["7", "auto", "6h"] {
+        let sliced = csv(&server, ALL, &["--slices", cut, "--parallel", "3"]);
+        assert_eq!(sorted(&sliced), sorted(&whole), "{cut}");
+    }
+}
+
+#[test]
+fn spans_that_cross_a_cut_come_once() {
+    let server = Server::start();
     let listed = server
         .run(&["partitions", "list", "--view-set", "thread_spans", "--format", "json"])
         .good()
         .json();
     let stream = listed[0]["instance"].as_str().unwrap();
     let spans = format!("SELECT id, name, duration FROM view_instance('thread_spans', '{stream}') WHERE depth >= 0");
-    for sql in [ALL, spans.as_str()] {
-        let whole = csv(sql, &[]);
-        assert!(whole.lines().count() > 100, "{whole}");
-        for cut in ["1", "7", "auto", "6h"] {
-            let sliced = csv(sql, &["--slices", cut, "--parallel", "3"]);
-            assert_eq!(sorted(&sliced), sorted(&whole), "{sql} --slices {cut}");
-        }
+    let whole = csv(&server, &spans, &[]);
+    assert!(whole.lines().count() > 100, "{whole}");
+    for cut in ["7", "auto"] {
+        let sliced = csv(&server, &spans, &["--slices", cut, "--parallel", "3"]);
+        assert_eq!(sorted(&sliced), sorted(&whole), "{cut}");
     }
-    for order in ["ASC", "DESC"] {
+}
+
+#[test]
+fn slices_keep_the_order_of_the_query() {
+    let server = Server::start();
+    let times = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(|line| line.split(',').next().unwrap().to_owned())
+            .collect()
+    };
+    for (order, options) in [
+        ("ASC", &["--slices", "9"][..]),
+        ("ASC", &["--slices", "auto", "--memory-mb", "0.2"]),
+        ("DESC", &["--slices", "9", "--ordered", "--parallel", "2"]),
+    ] {
         let sql = format!("SELECT time, msg FROM log_entries ORDER BY time {order}");
-        let times = |text: &str| -> Vec<String> {
-            text.lines()
-                .map(|line| line.split(',').next().unwrap().to_owned())
-                .collect()
-        };
-        let whole = csv(&sql, &[]);
-        for options in [
-            &["--slices", "9"][..],
-            &["--slices", "9", "--ordered", "--parallel", "2"],
-            &["--slices", "auto", "--memory-mb", "0.2"],
-        ] {
-            let sliced = csv(&sql, options);
-            assert_eq!(times(&sliced), times(&whole), "{order} {options:?}");
-        }
-        let unordered = csv(&sql, &["--slices", "9", "--unordered"]);
-        assert_eq!(sorted(&unordered), sorted(&whole), "{order}");
+        let whole = csv(&server, &sql, &[]);
+        assert_eq!(
+            times(&csv(&server, &sql, options)),
+            times(&whole),
+            "{order} {options:?}"
+        );
     }
+    let sql = "SELECT time, msg FROM log_entries ORDER BY time";
+    let unordered = csv(&server, sql, &["--slices", "9", "--unordered"]);
+    assert_eq!(sorted(&unordered), sorted(&csv(&server, sql, &[])));
 }
 
 #[test]
@@ -410,6 +428,60 @@ fn the_estimate_may_be_counted_or_left_out() {
     // A filter that is not of time: nothing is claimed.
     let (unknown, _) = estimates("partitions");
     assert!(unknown.iter().all(|estimate| estimate["rows"].is_null()), "{unknown:?}");
+}
+
+#[test]
+fn files_are_compressed_as_asked_for() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let size = |command: &str, name: &str, compression: &str| {
+        let path = dir.path().join(name);
+        let output = path.to_str().unwrap();
+        server
+            .run_ranged(&[command, ALL, "-o", output, "--compression", compression])
+            .good();
+        fs::metadata(&path).unwrap().len()
+    };
+    for command in ["query", "run"] {
+        for name in ["rows.parquet", "rows.arrow"] {
+            let plain = size(command, name, "none");
+            for compression in ["zstd", "zstd:9", "lz4"] {
+                assert!(
+                    size(command, name, compression) < plain,
+                    "{command} {name} {compression}"
+                );
+            }
+        }
+    }
+    let parts = dir.path().join("parts/");
+    let parts = parts.to_str().unwrap();
+    let into_parts = ["run", ALL, "-o", parts, "--slices", "2", "--compression", "snappy"];
+    server.run_ranged(&into_parts).good();
+
+    for arguments in [
+        vec!["query", ALL, "--compression", "zstd"],
+        vec!["query", ALL, "--format", "csv", "--compression", "zstd"],
+        vec!["run", ALL, "--format", "arrow", "--compression", "snappy"],
+        vec!["run", ALL, "--format", "parquet", "--compression", "zstd:23"],
+        vec!["run", ALL, "--format", "parquet", "--compression", "gzip"],
+    ] {
+        let ran = server.run_ranged(&arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("compress"), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn parts_do_not_go_to_a_url() {
+    for option in [["-o", "s3://bucket/rows/"], ["--output-dir", "file:///tmp/rows"]] {
+        let ran = run(&["--begin", BEGIN, "--end", END, "run", ALL, option[0], option[1]]);
+        assert_eq!(ran.code, 2, "{option:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("a directory of this machine"),
+            "{option:?}: {}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]

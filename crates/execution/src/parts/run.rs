@@ -20,7 +20,7 @@ use crate::executor::{BatchedExecutor, Run};
 use crate::faults::{Retries, RetryPolicy};
 use crate::memory::Memory;
 use crate::progress::{EventReceiver, EventSender, ProgressEvent, ProgressObserver};
-use crate::sink::{BatchSink, FileFormat, FileSink, SinkSummary};
+use crate::sink::{BatchSink, Encoding, FileSink, SinkSummary};
 use crate::slices::Slicing;
 use crate::statistics::{Recorder, Statistics};
 
@@ -28,17 +28,17 @@ use crate::statistics::{Recorder, Statistics};
 #[derive(Clone, Debug)]
 pub struct PartsDirectory {
     path: PathBuf,
-    format: FileFormat,
+    format: Encoding,
     server: String,
 }
 
 impl PartsDirectory {
     /// A directory, which is made when there is none, for files of a format. `server` is the address of what is asked: a
     /// run that is taken up again has to ask the same.
-    pub fn new(path: impl Into<PathBuf>, format: FileFormat, server: impl Into<String>) -> Self {
+    pub fn new(path: impl Into<PathBuf>, format: impl Into<Encoding>, server: impl Into<String>) -> Self {
         Self {
             path: path.into(),
-            format,
+            format: format.into(),
             server: server.into(),
         }
     }
@@ -109,7 +109,7 @@ impl BatchedExecutor {
         observer: &dyn ProgressObserver,
     ) -> Result<PartsOutcome> {
         let start = Instant::now();
-        let manifest = Manifest::new(&target.server, query, slicing, target.format)?;
+        let manifest = Manifest::new(&target.server, query, slicing, target.format.format())?;
         let path = target.path.clone();
         let (opened, parts) = blocking(move || Directory::open(&path, &manifest)).await?;
         let parts_kept = parts.len();
@@ -263,7 +263,7 @@ impl AllParts {
 struct PartWriter {
     executor: BatchedExecutor,
     directory: Arc<Mutex<Directory>>,
-    format: FileFormat,
+    format: Encoding,
     retries: Retries,
     totals: Totals,
     events: EventSender,

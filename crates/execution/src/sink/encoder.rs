@@ -7,10 +7,11 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::csv;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use arrow::ipc::writer::{FileWriter, StreamWriter};
 use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lakepilot_query::{Error, Result};
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use lakepilot_query::{Error, ErrorKind, Result};
 
 use super::parquet::{Limits, ParquetWriter};
 
@@ -18,7 +19,7 @@ use super::parquet::{Limits, ParquetWriter};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileFormat {
-    /// Apache Parquet, compressed with zstd, dictionary columns kept.
+    /// Apache Parquet, dictionary columns kept.
     Parquet,
     /// Arrow IPC, the file format with a footer. Dictionary columns are written as plain ones: this format knows one
     /// dictionary for the whole file, and batches come with one each.
@@ -61,6 +62,89 @@ impl FileFormat {
         }
     }
 }
+
+/// How the contents of a file are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// Snappy, for Parquet: quick, and read by everything.
+    Snappy,
+    /// LZ4, for Parquet and Arrow: the quickest.
+    Lz4,
+    /// Zstandard, for Parquet and Arrow, at a level from 1 (quick) to 22 (small).
+    Zstd(u8),
+}
+
+/// A format, and how it is compressed. A [`FileFormat`] alone is one: Parquet then with zstd at level 1, and the others not
+/// compressed.
+///
+/// ```
+/// use lakepilot_execution::{Compression, Encoding, FileFormat};
+/// # fn main() -> lakepilot_query::Result<()> {
+/// let small = Encoding::new(FileFormat::Parquet, Compression::Zstd(12))?;
+/// assert_eq!(small.format(), FileFormat::Parquet);
+/// assert!(Encoding::new(FileFormat::Csv, Compression::Snappy).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Encoding {
+    format: FileFormat,
+    compression: Compression,
+}
+
+impl Encoding {
+    /// A format with a compression.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the format does not have that compression, or it does not have that level.
+    pub fn new(format: FileFormat, compression: Compression) -> Result<Self> {
+        let fits = match (format, compression) {
+            (_, Compression::None) => true,
+            (FileFormat::Parquet | FileFormat::ArrowFile | FileFormat::ArrowStream, Compression::Zstd(level)) => {
+                ZSTD_LEVELS.contains(&level)
+            }
+            (FileFormat::Parquet | FileFormat::ArrowFile | FileFormat::ArrowStream, Compression::Lz4) => true,
+            (FileFormat::Parquet, Compression::Snappy) => true,
+            _ => false,
+        };
+        if fits {
+            return Ok(Self { format, compression });
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!(
+                "{} files are not compressed so: Parquet takes zstd (levels 1 to 22), lz4, snappy and none, Arrow zstd, lz4 and \
+                 none, the others none",
+                format.extension()
+            ),
+        ))
+    }
+
+    /// The format.
+    pub fn format(self) -> FileFormat {
+        self.format
+    }
+
+    /// The compression.
+    pub fn compression(self) -> Compression {
+        self.compression
+    }
+}
+
+impl From<FileFormat> for Encoding {
+    fn from(format: FileFormat) -> Self {
+        let compression = match format {
+            FileFormat::Parquet => Compression::Zstd(1),
+            _ => Compression::None,
+        };
+        Self { format, compression }
+    }
+}
+
+const ZSTD_LEVELS: std::ops::RangeInclusive<u8> = 1..=22;
 
 /// The last failure of a writer. Some encoders keep its text only, and lose what kind of failure it was.
 type Failure = Arc<Mutex<Option<io::Error>>>;
@@ -111,14 +195,14 @@ enum Format<W: Write + Send> {
 }
 
 impl<W: Write + Send> Encoder<W> {
-    pub(crate) fn new(format: FileFormat, schema: &SchemaRef, writer: W, limits: Limits) -> Result<Self> {
+    pub(crate) fn new(encoding: Encoding, schema: &SchemaRef, writer: W, limits: Limits) -> Result<Self> {
         let failure = Failure::default();
         let writer = Watched {
             inner: writer,
             bytes: 0,
             failure: Arc::clone(&failure),
         };
-        let format = Format::new(format, schema, writer, limits).map_err(|error| real_failure(&failure, error))?;
+        let format = Format::new(encoding, schema, writer, limits).map_err(|error| real_failure(&failure, error))?;
         Ok(Self { format, failure })
     }
 
@@ -155,14 +239,21 @@ fn real_failure(failure: &Failure, error: Error) -> Error {
 }
 
 impl<W: Write + Send> Format<W> {
-    fn new(format: FileFormat, schema: &SchemaRef, writer: Watched<W>, limits: Limits) -> Result<Self> {
-        Ok(match format {
-            FileFormat::Parquet => Self::Parquet(Box::new(ParquetWriter::new(writer, schema, limits)?)),
+    fn new(encoding: Encoding, schema: &SchemaRef, writer: Watched<W>, limits: Limits) -> Result<Self> {
+        let compression = encoding.compression();
+        Ok(match encoding.format() {
+            FileFormat::Parquet => Self::Parquet(Box::new(ParquetWriter::new(writer, schema, compression, limits)?)),
             FileFormat::ArrowFile => {
                 let schema = Arc::new(plain_schema(schema));
-                Self::ArrowFile(Box::new(FileWriter::try_new(writer, &schema)?), schema)
+                let options = ipc_options(compression)?;
+                let file = FileWriter::try_new_with_options(writer, &schema, options)?;
+                Self::ArrowFile(Box::new(file), schema)
             }
-            FileFormat::ArrowStream => Self::ArrowStream(Box::new(StreamWriter::try_new(writer, schema)?)),
+            FileFormat::ArrowStream => {
+                let options = ipc_options(compression)?;
+                let stream = StreamWriter::try_new_with_options(writer, schema, options)?;
+                Self::ArrowStream(Box::new(stream))
+            }
             FileFormat::Csv => {
                 let schema = Arc::new(csv_schema(schema));
                 let mut csv = csv::WriterBuilder::new().with_header(true).build(writer);
@@ -210,6 +301,16 @@ impl<W: Write + Send> Format<W> {
         writer.flush()?;
         Ok(writer)
     }
+}
+
+fn ipc_options(compression: Compression) -> Result<IpcWriteOptions> {
+    let (codec, level) = match compression {
+        Compression::Lz4 => (Some(CompressionType::LZ4_FRAME), None),
+        Compression::Zstd(level) => (Some(CompressionType::ZSTD), Some(i32::from(level))),
+        Compression::None | Compression::Snappy => (None, None),
+    };
+    let options = IpcWriteOptions::default().try_with_compression(codec)?;
+    Ok(options.try_with_compression_level(level)?)
 }
 
 /// The schema without dictionaries.

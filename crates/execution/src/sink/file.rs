@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use lakepilot_query::{Error, ErrorKind, Result};
 use tempfile::TempPath;
 
-use super::encoder::FileFormat;
+use super::encoder::Encoding;
 use super::writer::WriterSink;
 use super::{BatchSink, SinkSummary};
 
@@ -38,7 +38,7 @@ impl FileSink {
     /// # Errors
     /// `InvalidInput` when `path` is a directory; `NotFound` when its directory does not exist; `Io` when nothing can be
     /// written there.
-    pub fn create(path: impl Into<PathBuf>, format: FileFormat) -> Result<Self> {
+    pub fn create(path: impl Into<PathBuf>, format: impl Into<Encoding>) -> Result<Self> {
         let path = behind_links(path.into());
         let name = format!("the file {}", path.display());
         let (file, temporary) = open(&path).map_err(|error| error.context(format!("cannot write {name}")))?;

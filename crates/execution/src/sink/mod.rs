@@ -17,7 +17,7 @@ use lakepilot_query::Result;
 use serde::Serialize;
 
 pub use callback::{AsyncCallbackSink, CallbackSink, DiscardSink};
-pub use encoder::FileFormat;
+pub use encoder::{Compression, Encoding, FileFormat};
 pub use file::FileSink;
 pub(crate) use file::PARTIAL_PREFIX;
 #[cfg(feature = "object-store")]

@@ -12,7 +12,7 @@ use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, ObjectStoreSche
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::encoder::FileFormat;
+use super::encoder::Encoding;
 use super::file::FileSink;
 use super::writer::WriterSink;
 use super::{BatchSink, SinkSummary};
@@ -35,7 +35,7 @@ const PARTS_AT_A_TIME: usize = 2;
 /// # Errors
 /// `InvalidInput` for what is not such a URL, or when the environment lacks something; `Unsupported` for a store that this
 /// build does not have (the feature `cloud`); those of [`FileSink::create`].
-pub fn sink_to_url(url: &str, format: FileFormat) -> Result<Box<dyn BatchSink>> {
+pub fn sink_to_url(url: &str, format: impl Into<Encoding>) -> Result<Box<dyn BatchSink>> {
     let parsed = Url::parse(url).map_err(|error| not_a_place(url).with_source(error))?;
     if parsed.scheme() == "file" {
         let path = parsed.to_file_path().map_err(|()| not_a_place(url))?;
@@ -129,7 +129,12 @@ impl Write for Spool {
 
 impl ObjectSink {
     /// A sink into the object at `path` of a store, which errors call `name`. The object is replaced when it exists.
-    pub fn new(store: Arc<dyn ObjectStore>, path: Path, format: FileFormat, name: impl Into<Arc<str>>) -> Self {
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        format: impl Into<Encoding>,
+        name: impl Into<Arc<str>>,
+    ) -> Self {
         let (name, spool) = (name.into(), Spool::default());
         Self {
             inner: WriterSink::new(spool.clone(), format, Arc::clone(&name)),

@@ -9,11 +9,12 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use lakepilot_query::{Error, ErrorKind, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 
+use super::encoder::Compression;
 use crate::size::column_bytes;
 
 /// Rows of a row group: enough to compress well, few enough to hold.
@@ -58,7 +59,7 @@ impl Limits {
     }
 }
 
-/// Writes record batches as Parquet: zstd, dictionary columns kept.
+/// Writes record batches as Parquet, dictionary columns kept.
 ///
 /// The columns of a batch are encoded side by side, the large ones first; the pages of a row group are held until it is
 /// full, and are then written in the order of the columns, as the format wants it.
@@ -80,9 +81,14 @@ struct RowGroup {
 }
 
 impl<W: Write + Send> ParquetWriter<W> {
-    pub(crate) fn new(writer: W, schema: &SchemaRef, limits: Limits) -> Result<Self> {
-        let compression = Compression::ZSTD(ZstdLevel::try_new(1).map_err(parquet_error)?);
-        let properties = WriterProperties::builder().set_compression(compression).build();
+    pub(crate) fn new(writer: W, schema: &SchemaRef, compression: Compression, limits: Limits) -> Result<Self> {
+        let codec = match compression {
+            Compression::None => Codec::UNCOMPRESSED,
+            Compression::Snappy => Codec::SNAPPY,
+            Compression::Lz4 => Codec::LZ4_RAW,
+            Compression::Zstd(level) => Codec::ZSTD(ZstdLevel::try_new(level.into()).map_err(parquet_error)?),
+        };
+        let properties = WriterProperties::builder().set_compression(codec).build();
         let options = ArrowWriterOptions::new().with_properties(properties);
         let (file, factory) = ArrowWriter::try_new_with_options(writer, Arc::clone(schema), options)
             .and_then(ArrowWriter::into_serialized_writer)

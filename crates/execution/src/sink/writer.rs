@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use lakepilot_query::{Error, ErrorKind, Result};
 
-use super::encoder::{Encoder, FileFormat};
+use super::encoder::{Encoder, Encoding};
 use super::parquet::Limits;
 use super::{BatchSink, SinkSummary};
 
@@ -18,7 +18,7 @@ const MOST_BATCH_BYTES: usize = 16_000_000;
 
 /// Encodes batches into a writer, on a thread where that may block.
 pub struct WriterSink<W: Write + Send + 'static> {
-    format: FileFormat,
+    format: Encoding,
     name: Arc<str>,
     state: State<W>,
     limits: Limits,
@@ -37,9 +37,9 @@ enum State<W: Write + Send + 'static> {
 
 impl<W: Write + Send + 'static> WriterSink<W> {
     /// A sink of a format into `writer`, which errors call `name`.
-    pub fn new(writer: W, format: FileFormat, name: impl Into<Arc<str>>) -> Self {
+    pub fn new(writer: W, format: impl Into<Encoding>, name: impl Into<Arc<str>>) -> Self {
         Self {
-            format,
+            format: format.into(),
             name: name.into(),
             state: State::Fresh(writer),
             limits: Limits::default(),
@@ -144,6 +144,6 @@ impl<W: Write + Send + 'static> BatchSink for WriterSink<W> {
     }
 
     fn most_batch_bytes(&self) -> Option<usize> {
-        (!self.format.keeps_batches()).then_some(MOST_BATCH_BYTES)
+        (!self.format.format().keeps_batches()).then_some(MOST_BATCH_BYTES)
     }
 }

@@ -363,3 +363,20 @@ proptest! {
         prop_assert_eq!(columns(&got), columns(&batches));
     }
 }
+
+#[tokio::test]
+async fn a_stream_that_never_waits_can_be_called_off() {
+    let service = Scripted::new(vec![batch(0, 1); 10_000], End::Well);
+    for size in [BatchSize::AsReceived, BatchSize::Bytes(usize::MAX)] {
+        let token = CancellationToken::new();
+        let options = ExecutionOptions::new()
+            .with_batch_size(size)
+            .with_cancellation(token.clone());
+        let executor = BatchedExecutor::new(service.clone(), options);
+        let mut sink = DiscardSink;
+        let query = query();
+        let run = executor.execute(&query, &mut sink, &NoProgress);
+        let (outcome, ()) = tokio::join!(run, async { token.cancel() });
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Cancelled, "{size:?}");
+    }
+}

@@ -15,7 +15,8 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Int32Type, SchemaRef, TimeUnit};
 use arrow::ipc::reader::{FileReader, StreamReader};
 use lakepilot_execution::{
-    BatchSink, BatchSize, BatchedExecutor, ExecutionOptions, FileFormat, FileSink, NoProgress, WriterSink,
+    BatchSink, BatchSize, BatchedExecutor, Compression, Encoding, ExecutionOptions, FileFormat, FileSink, NoProgress,
+    WriterSink,
 };
 use lakepilot_query::ErrorKind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -384,4 +385,55 @@ async fn a_device_is_written_and_not_replaced() {
     sink.write(0, batch(0, 10)).await.unwrap();
     sink.finish().await.unwrap();
     assert!(fs::metadata(null).unwrap().file_type().is_char_device());
+}
+
+#[tokio::test]
+async fn compressed_files_read_back_and_are_smaller() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = vec![batch(0, 5_000), batch(5_000, 5_000)];
+    let size_of = async |format: FileFormat, compression: Compression| {
+        let path = directory.path().join("rows");
+        let service = Scripted::new(rows.clone(), End::Well);
+        let mut sink = FileSink::create(&path, Encoding::new(format, compression).unwrap()).unwrap();
+        BatchedExecutor::new(service, ExecutionOptions::new())
+            .execute(&query(), &mut sink, &NoProgress)
+            .await
+            .unwrap();
+        let read: usize = match format {
+            FileFormat::Parquet => ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap())
+                .unwrap()
+                .build()
+                .unwrap()
+                .map(|batch| batch.unwrap().num_rows())
+                .sum(),
+            FileFormat::ArrowFile => FileReader::try_new(File::open(&path).unwrap(), None)
+                .unwrap()
+                .map(|batch| batch.unwrap().num_rows())
+                .sum(),
+            _ => StreamReader::try_new(File::open(&path).unwrap(), None)
+                .unwrap()
+                .map(|batch| batch.unwrap().num_rows())
+                .sum(),
+        };
+        assert_eq!(read, 10_000, "{format:?} {compression:?}");
+        fs::metadata(&path).unwrap().len()
+    };
+    for format in [FileFormat::Parquet, FileFormat::ArrowFile, FileFormat::ArrowStream] {
+        let plain = size_of(format, Compression::None).await;
+        for compression in [Compression::Lz4, Compression::Zstd(1), Compression::Zstd(9)] {
+            assert!(size_of(format, compression).await < plain, "{format:?} {compression:?}");
+        }
+    }
+    assert!(
+        size_of(FileFormat::Parquet, Compression::Snappy).await < size_of(FileFormat::Parquet, Compression::None).await
+    );
+    for (format, compression) in [
+        (FileFormat::Csv, Compression::Lz4),
+        (FileFormat::ArrowFile, Compression::Snappy),
+        (FileFormat::Parquet, Compression::Zstd(0)),
+        (FileFormat::Parquet, Compression::Zstd(23)),
+    ] {
+        let error = Encoding::new(format, compression).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod cut;
 mod estimator;
+mod place;
 mod summary;
 mod verify;
 
@@ -11,18 +12,19 @@ use std::time::Duration;
 
 use lakepilot_analysis::ResultEstimate;
 use lakepilot_execution::{
-    BatchSink, BatchSize, BatchedExecutor, DiscardSink, ExecutionOptions, FileFormat, Part, PartsDirectory,
-    PartsRequest, ProgressObserver, Slicing, Statistics,
+    BatchSink, BatchSize, BatchedExecutor, ExecutionOptions, Part, PartsDirectory, PartsRequest, ProgressObserver,
+    Slicing, Statistics,
 };
 use lakepilot_query::{Dictionaries, Error, ErrorKind, Query, QueryService, Result};
 use tokio_util::sync::CancellationToken;
 
+use self::place::{Place, request_of};
 pub(crate) use self::summary::describe;
 use super::query::dictionaries;
-use crate::args::{RunArgs, RunOutputArgs};
+use crate::args::RunArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::output::{self, DataFormat, RowsOptions};
+use crate::output;
 use crate::progress::RunProgress;
 use crate::{guard, signals};
 
@@ -60,6 +62,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<Outcome> {
                 cancellation.cancel();
                 // Its outcome is that it was called off; what counts is that it has cleaned up.
                 let _ = tokio::time::timeout(CLEANUP_BOUND, running).await;
+                progress.clear();
                 if let Some(directory) = directory {
                     context.messages.tell(take_up(&directory));
                 }
@@ -146,7 +149,7 @@ impl Job {
         let service = context.service_with_window(window_bytes(args)?).await?;
         let (query, slicing) = cut::cut(&asked, &args.slices, &place, &service, context.messages).await?;
         let estimate = guard::ensure_within(args.limits, service.as_ref(), &query, context).await?;
-        let target = place.target(&asked, context)?;
+        let target = place.target(args.output.compression, asked.earlier.as_ref(), context)?;
         Ok(Self {
             executor: executor(args, options, &service, estimate.as_ref()),
             query,
@@ -253,116 +256,6 @@ fn executor(
         Some(estimator) => executor.with_estimator(estimator),
         None => executor,
     }
-}
-
-/// Where the rows go, before anything is made there.
-enum Place {
-    /// They are counted and dropped.
-    Nowhere,
-    Stdout(DataFormat),
-    File(PathBuf, DataFormat),
-    Directory(PathBuf, FileFormat),
-}
-
-impl Place {
-    fn of(args: &RunArgs) -> Result<Self> {
-        let RunOutputArgs {
-            output,
-            output_dir,
-            format,
-            ..
-        } = &args.output;
-        if let Some(directory) = &args.resume {
-            let request = request_of(directory)?;
-            if format.is_some_and(|format| directory_format(Some(format)).ok() != Some(request.format)) {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    format!(
-                        "the parts are of the format {}; leave --format out",
-                        request.format.extension()
-                    ),
-                ));
-            }
-            return Ok(Self::Directory(directory.clone(), request.format));
-        }
-        if let Some(directory) = output_dir {
-            return Ok(Self::Directory(directory.clone(), directory_format(*format)?));
-        }
-        match output {
-            Some(path) if is_directory(path) => Ok(Self::Directory(path.clone(), directory_format(*format)?)),
-            Some(path) => Ok(Self::File(path.clone(), DataFormat::choose(*format, Some(path))?)),
-            None => Ok(format.map_or(Self::Nowhere, Self::Stdout)),
-        }
-    }
-
-    fn directory(&self) -> Option<&Path> {
-        match self {
-            Self::Directory(path, _) => Some(path),
-            _ => None,
-        }
-    }
-
-    /// Makes the sink, or names the directory.
-    fn target(&self, asked: &Asked, context: &Context) -> Result<Target> {
-        let rows = |format, output| {
-            output::sink(&RowsOptions {
-                format,
-                output,
-                max_display_rows: usize::MAX,
-            })
-        };
-        Ok(match self {
-            Self::Nowhere => Target::Sink(Box::new(DiscardSink)),
-            Self::Stdout(format) => Target::Sink(rows(*format, None)?),
-            Self::File(path, format) => Target::Sink(rows(*format, Some(path.clone()))?),
-            Self::Directory(path, format) => {
-                if let Some(request) = &asked.earlier
-                    && request.server != context.url()
-                {
-                    return Err(Error::new(
-                        ErrorKind::InvalidInput,
-                        format!(
-                            "the directory {} holds parts of a run on another server ({}, not {}); give that one as --url, \
-                             or choose another directory",
-                            path.display(),
-                            request.server,
-                            context.url()
-                        ),
-                    ));
-                }
-                Target::Directory(PartsDirectory::new(path, *format, context.url()))
-            }
-        })
-    }
-}
-
-/// A directory, or what is to become one.
-fn is_directory(path: &Path) -> bool {
-    path.as_os_str().to_string_lossy().ends_with(std::path::is_separator) || path.is_dir()
-}
-
-fn directory_format(format: Option<DataFormat>) -> Result<FileFormat> {
-    match format {
-        None => Ok(FileFormat::Parquet),
-        Some(format) => format.of_file().ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "a directory of parts holds no tables: use --format parquet, arrow, csv, ndjson or json",
-            )
-        }),
-    }
-}
-
-fn request_of(directory: &Path) -> Result<PartsRequest> {
-    PartsRequest::read(directory)?.ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            format!(
-                "the directory {} has no manifest.json; name one that a run has written to",
-                directory.display()
-            ),
-        )
-    })
 }
 
 /// What is asked, and what was asked earlier for the same directory.
