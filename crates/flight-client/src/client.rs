@@ -51,7 +51,14 @@ impl Shared {
             .await
     }
 
-    async fn action_at(&self, home: Connection, call: Call, body: Bytes, deadline: Deadline) -> Result<Option<Bytes>> {
+    /// The same at one server, and no other.
+    pub(crate) async fn action_at(
+        &self,
+        home: Connection,
+        call: Call,
+        body: Bytes,
+        deadline: Deadline,
+    ) -> Result<Option<Bytes>> {
         let mut patience = deadline.plan();
         let action = Action {
             r#type: call.to_string(),

@@ -66,7 +66,12 @@ async fn renew(asked: &Asked, endpoint: &FlightEndpoint) -> Result<FlightEndpoin
     let deadline = Deadline::of_one_call(PATIENCE);
     let answer = asked
         .shared
-        .action(Call::Renew, request.encode_to_vec().into(), deadline)
+        .action_at(
+            asked.home.clone(),
+            Call::Renew,
+            request.encode_to_vec().into(),
+            deadline,
+        )
         .await
         .and_then(|answer| {
             let body = answer.unwrap_or_default();

@@ -212,11 +212,11 @@ impl Drop for Parts {
         let request = CancelFlightInfoRequest {
             info: Some(std::mem::take(&mut self.info)),
         };
-        let shared = Arc::clone(&self.asked.shared);
+        let (shared, home) = (Arc::clone(&self.asked.shared), self.asked.home.clone());
         runtime.spawn(async move {
             let deadline = Deadline::of_one_call(expiry::PATIENCE);
             let body = request.encode_to_vec().into();
-            if let Err(error) = shared.action(Call::Cancel, body, deadline).await {
+            if let Err(error) = shared.action_at(home, Call::Cancel, body, deadline).await {
                 tracing::debug!(%error, "the server was not told that the result is not wanted any more");
                 // Servers say in both ways that they do not know an action.
                 if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) {

@@ -63,7 +63,7 @@ pub(crate) async fn open(
 pub(crate) struct Asked {
     pub(crate) shared: Arc<Shared>,
     /// The server that the result was asked of.
-    home: Connection,
+    pub(crate) home: Connection,
     query: Option<Query>,
     deadline: Deadline,
     pub(crate) meter: TransferMeter,

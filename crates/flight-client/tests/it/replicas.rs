@@ -8,7 +8,7 @@ use lakepilot_query::{ErrorKind, QueryService, QueryServiceExt, RecordBatchStrea
 use tonic::Status;
 
 use crate::answers::{answering, batch, numbered, query, schema, sending, with_endpoints};
-use crate::server::{Script, TestServer};
+use crate::server::{Event, Script, Step, TestServer};
 
 async fn replica() -> TestServer {
     TestServer::start(answering(sending(&[batch(&[1])]))).await
@@ -109,7 +109,7 @@ async fn rows_are_never_sent_twice() {
 async fn a_result_is_fetched_where_it_was_planned_though_calls_have_moved_on() {
     let script = || {
         let parts = vec![sending(&[batch(&[1]), batch(&[2])]), sending(&[batch(&[3])])];
-        with_endpoints(vec![numbered(0), numbered(1)], parts).on_action(|_| Err(Status::unavailable("going down")))
+        with_endpoints(vec![numbered(0), numbered(1)], parts).on_put(|_| Err(Status::unavailable("going down")))
     };
     let (one, other) = (TestServer::start(script()).await, TestServer::start(script()).await);
     let config = config_of(&[&one, &other]).with_parallel_parts(1);
@@ -117,7 +117,9 @@ async fn a_result_is_fetched_where_it_was_planned_though_calls_have_moved_on() {
     let planned_on = client.url();
     let mut stream = client.run(&query()).await.unwrap();
     stream.try_next().await.unwrap();
-    client.prepare(&query()).await.unwrap_err();
+    let rows = RecordBatchStream::from_batches(schema(), vec![batch(&[1])]);
+    client.ingest("table", rows).await.unwrap_err();
+    assert_ne!(client.url(), planned_on);
     let rest: Vec<_> = stream.try_collect().await.unwrap();
     assert_eq!(rest, [batch(&[2]), batch(&[3])]);
     let (planned, moved) = if planned_on == one.url() {
@@ -127,4 +129,36 @@ async fn a_result_is_fetched_where_it_was_planned_though_calls_have_moved_on() {
     };
     let gets = |server: &TestServer| server.methods().iter().filter(|method| **method == "DoGet").count();
     assert_eq!((gets(&planned), gets(&moved)), (2, 0));
+}
+
+#[tokio::test]
+async fn a_result_is_called_off_where_it_was_planned() {
+    let script = || {
+        let hanging = || vec![sending(&[batch(&[1])]).remove(0), Step::Hang];
+        with_endpoints(vec![numbered(0), numbered(1)], vec![hanging(), hanging()])
+            .on_action(|_| Ok(Vec::new()))
+            .on_put(|_| Err(Status::unavailable("going down")))
+    };
+    let (one, other) = (TestServer::start(script()).await, TestServer::start(script()).await);
+    let client = FlightClient::connect(config_of(&[&one, &other])).await.unwrap();
+    let (planned, moved) = if client.url() == one.url() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    let stream = client.run(&query()).await.unwrap();
+    // Ingestion fails at one server only, so that calls go to the other from now on.
+    let rows = RecordBatchStream::from_batches(schema(), vec![batch(&[1])]);
+    client.ingest("table", rows).await.unwrap_err();
+    assert_eq!(client.url(), moved.url());
+    let actions = |server: &TestServer| server.methods().iter().filter(|method| **method == "DoAction").count();
+    let (before, elsewhere) = (actions(&planned), actions(&moved));
+    drop(stream);
+    planned
+        .wait_until(|events| {
+            let action = |event: &&Event| matches!(event, Event::Call(call) if call.method == "DoAction");
+            events.iter().filter(action).count() == before + 1
+        })
+        .await;
+    assert_eq!(actions(&moved), elsewhere);
 }
