@@ -56,19 +56,20 @@ pub struct HistoryResult {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 enum Line {
-    Started {
-        run: String,
-        at: DateTime<Utc>,
-        who: String,
-        server: Option<String>,
-        plan: String,
-        basis: Basis,
-        planned: PlanTotals,
-    },
-    Finished {
-        run: String,
-        result: HistoryResult,
-    },
+    Started(Box<Started>),
+    Finished { run: String, result: HistoryResult },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Started {
+    run: String,
+    at: DateTime<Utc>,
+    who: String,
+    server: Option<String>,
+    plan: String,
+    basis: Basis,
+    planned: PlanTotals,
 }
 
 impl History {
@@ -95,22 +96,14 @@ impl History {
         let mut entries: Vec<HistoryEntry> = Vec::new();
         for line in parse_lines::<Line>(&bytes[..whole], path)? {
             match line {
-                Line::Started {
-                    run,
-                    at,
-                    who,
-                    server,
-                    plan,
-                    basis,
-                    planned,
-                } => entries.push(HistoryEntry {
-                    run,
-                    started: at,
-                    who,
-                    server,
-                    plan,
-                    basis,
-                    planned,
+                Line::Started(begun) => entries.push(HistoryEntry {
+                    run: begun.run,
+                    started: begun.at,
+                    who: begun.who,
+                    server: begun.server,
+                    plan: begun.plan,
+                    basis: begun.basis,
+                    planned: begun.planned,
                     result: None,
                 }),
                 Line::Finished { run, result } => {
@@ -126,7 +119,7 @@ impl History {
     /// Notes that a plan is about to be applied, and gives the id of the run.
     pub(crate) fn started(&self, plan: &RetirementPlan, server: Option<&str>) -> Result<String> {
         let run = new_run();
-        self.append(&Line::Started {
+        self.append(&Line::Started(Box::new(Started {
             run: run.clone(),
             at: Utc::now(),
             who: self.who.clone(),
@@ -134,7 +127,7 @@ impl History {
             plan: plan.digest().to_owned(),
             basis: plan.basis().clone(),
             planned: plan.totals(),
-        })?;
+        })))?;
         Ok(run)
     }
 

@@ -1,5 +1,6 @@
 //! Integration tests against whole servers.
 
+mod administration;
 mod corpus;
 mod faults;
 mod fixes;

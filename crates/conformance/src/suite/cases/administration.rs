@@ -131,6 +131,27 @@ pub(super) async fn retention(context: &Context) -> Outcome {
     Ok(Observations::default())
 }
 
+/// A healthy lake has none; one that an older version of the service wrote to does.
+pub(super) async fn incompatible(context: &Context) -> Outcome {
+    let view_sets = context.catalog().view_sets().await?;
+    let is_old = |partition: &Partition| {
+        let of = view_sets
+            .iter()
+            .find(|view_set| view_set.name == partition.view_set_name);
+        of.is_some_and(|view_set| view_set.current_schema_hash != partition.file_schema_hash)
+    };
+    let admin = context.admin();
+    let plan = admin
+        .plan(Selection::everything().without_global().incompatible())
+        .await?;
+    for partition in all(context).await?.iter().filter(|partition| !partition.is_global()) {
+        let planned = plan.partitions().any(|planned| planned == partition);
+        ensure_equal("whether a partition is planned", planned, is_old(partition))?;
+    }
+    apply_and_compare(context, &admin, plan).await?;
+    Ok(Observations::default())
+}
+
 /// What the retirement of many in one statement relies on.
 pub(super) async fn all_or_none(context: &Context) -> Outcome {
     context.use_instances().await?;

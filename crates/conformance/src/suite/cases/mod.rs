@@ -130,6 +130,11 @@ const CASES: &[Case] = &[
         run: |context| Box::pin(administration::all_or_none(context)),
     },
     Case {
+        name: "incompatible",
+        proves: "partitions of another schema than the view set's are retired, and no others",
+        run: |context| Box::pin(administration::incompatible(context)),
+    },
+    Case {
         name: "plan-file",
         proves: "a plan that was saved is applied once, and what is gone is what was planned",
         run: |context| Box::pin(administration::plan_file(context)),
