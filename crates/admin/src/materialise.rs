@@ -185,6 +185,7 @@ impl PartitionAdmin {
             });
             said.messages.push(message);
         });
+        // Unlike a retirement, it has committed all that it did when its answer ends: one listing is enough.
         drained.await.map_err(context)?;
         if let Some(text) = &said.gave_up {
             return Err(context(gave_up(text)));
