@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lakepilot_admin::{Outcome, Presence, RetirementReport, StillThere, Verification, ViewInstance};
+use lakepilot_admin::{Outcome, PartitionOutcome, Presence, RetirementReport, StillThere, Verification, ViewInstance};
 use lakepilot_catalog::Partition;
 use lakepilot_query::to_rfc3339;
 
@@ -47,6 +47,11 @@ pub(crate) fn describe_report(report: &RetirementReport, width: Option<usize>) -
         );
     }
     text::wrap(&told, width)
+}
+
+/// Whether a partition is still there although it was asked for, or could not be.
+fn is_trouble(partition: &PartitionOutcome) -> bool {
+    matches!(partition.outcome, Outcome::Remaining(why) if why != StillThere::NotAsked)
 }
 
 fn instances(report: &RetirementReport, width: Option<usize>) -> String {
@@ -109,12 +114,18 @@ fn why_there(why: StillThere) -> &'static str {
     }
 }
 
+/// The first partitions by their insert times, under their view instance.
 fn named(partitions: &[&Partition]) -> String {
     let mut told = String::new();
+    let mut last = None;
     for partition in partitions.iter().take(MOST_NAMED) {
+        let instance = ViewInstance::of(partition);
+        if last.as_ref() != Some(&instance) {
+            told.push_str(&format!("  {instance}\n"));
+            last = Some(instance);
+        }
         told.push_str(&format!(
-            "  {} {} to {}\n",
-            ViewInstance::of(partition),
+            "    {} to {}\n",
             to_rfc3339(partition.begin_insert_time),
             to_rfc3339(partition.end_insert_time)
         ));

@@ -76,7 +76,8 @@ fn shown(desk: &Desk, columns: usize, arguments: &[&str]) -> String {
     let told = told
         .replace(&desk.server.url, "grpc://SERVER")
         .replace(desk.dir.path().to_str().unwrap(), "DIR");
-    for line in told.lines().filter(|line| !line.contains("sha256:")) {
+    // A word that is too long by itself stays whole.
+    for line in told.lines().filter(|line| line.trim().contains(' ')) {
         assert!(line.chars().count() <= columns, "{columns}: {line}");
     }
     let words = told.split_inclusive(char::is_whitespace).map(|word| {
