@@ -421,6 +421,23 @@ fn ctrl_c_finishes_what_is_in_flight_and_reports() {
     let not_asked = report["partitions"].as_array().unwrap().iter();
     let not_asked = not_asked.filter(|partition| partition["reason"] == "not_asked").count() as u64;
     assert_eq!(not_asked, planned - retired);
+
+    // People are told what to do next, and where there is no trouble they are not sent to look for it.
+    let child = desk
+        .command(&["retire-instances", "--yes", "--rate", "2", "--concurrency", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let left = || desk.list(&["--non-global"]).len() as u64;
+    wait_until("a partition is gone", || left() < planned - retired);
+    let id = child.id().to_string();
+    let signal = std::process::Command::new("kill").args(["-INT", &id]).status();
+    assert!(signal.unwrap().success());
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 13, "{}", ran.stderr);
+    assert!(ran.stdout.contains("run the command again to go on"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("log for why"), "{}", ran.stdout);
 }
 
 #[test]
