@@ -272,3 +272,99 @@ pub(crate) fn parquet_error(error: ParquetError) -> Error {
         other => Error::new(ErrorKind::Internal, other.to_string()).with_source(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{DictionaryArray, Int64Array, ListBuilder, StringArray, StringBuilder, StructArray};
+    use arrow::compute::concat_batches;
+    use arrow::datatypes::{DataType, Field, Int32Type};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    const ROWS: usize = 20_000;
+
+    /// Columns of one leaf and of several, of which some are much larger than others.
+    fn batch() -> RecordBatch {
+        let numbers = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(0..ROWS as i64)) };
+        let text = |row: usize| {
+            format!(
+                "{:032x}",
+                (row as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834)
+            )
+        };
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..ROWS).map(text)));
+        let words: DictionaryArray<Int32Type> = (0..ROWS).map(|row| if row % 3 == 0 { "a" } else { "b" }).collect();
+        let mut tags = ListBuilder::new(StringBuilder::new());
+        for row in 0..ROWS {
+            for tag in 0..row % 4 {
+                tags.values().append_value(format!("tag {tag}"));
+            }
+            tags.append(row % 5 != 0);
+        }
+        let pair = StructArray::from(vec![
+            (Arc::new(Field::new("number", DataType::Int64, false)), numbers()),
+            (Arc::new(Field::new("text", DataType::Utf8, false)), Arc::clone(&texts)),
+        ]);
+        RecordBatch::try_from_iter([
+            ("number", numbers()),
+            ("pair", Arc::new(pair) as ArrayRef),
+            ("word", Arc::new(words)),
+            ("text", texts),
+            ("tags", Arc::new(tags.finish())),
+        ])
+        .unwrap()
+    }
+
+    fn written(limits: Limits) -> (Vec<u8>, usize) {
+        let batch = batch();
+        let mut writer = ParquetWriter::new(Vec::new(), &batch.schema(), limits).unwrap();
+        let mut most_held = 0;
+        for start in (0..ROWS).step_by(5_000) {
+            writer.write(&batch.slice(start, 5_000)).unwrap();
+            most_held = most_held.max(writer.held_bytes());
+        }
+        (writer.finish().unwrap(), most_held)
+    }
+
+    #[test]
+    fn threads_change_nothing_in_the_file() {
+        let one = Limits {
+            threads: 1,
+            ..Limits::default()
+        };
+        let four = Limits { threads: 4, ..one };
+        let (file, _) = written(four);
+        assert_eq!(file, written(one).0);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file)).unwrap();
+        let read: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        assert_eq!(concat_batches(&batch().schema(), &read).unwrap(), batch());
+    }
+
+    #[test]
+    fn a_row_group_is_no_larger_than_its_share() {
+        let limits = Limits::within(1_500_000);
+        let (file, most_held) = written(limits);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(file)).unwrap();
+        let groups = reader.metadata().row_groups();
+        assert!(groups.len() > 1, "everything is in one row group");
+        for group in groups {
+            // The estimate while it is filled is not exact.
+            let bytes = group.compressed_size() as usize;
+            assert!(bytes <= limits.row_group_bytes * 3 / 2, "{bytes}");
+        }
+        assert!(most_held <= 3_000_000, "{most_held}");
+        let read: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        assert_eq!(concat_batches(&batch().schema(), &read).unwrap(), batch());
+    }
+
+    #[test]
+    fn the_first_error_ends_the_work() {
+        for threads in [1, 3] {
+            let outcome = side_by_side((0..100).collect(), threads, |piece| match piece {
+                50 => Err(Error::new(ErrorKind::Io, "disk full")),
+                _ => Ok(()),
+            });
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Io);
+        }
+    }
+}

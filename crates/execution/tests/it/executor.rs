@@ -160,6 +160,60 @@ async fn statistics_tell_where_the_time_went() {
     assert!(statistics.total_time >= 2.0 * PLANNING.as_secs_f64() + 3.0 * SENDING.as_secs_f64());
 }
 
+/// Text of about 100 kB a batch, as wide in each row.
+fn wide_batches(count: i64) -> Vec<RecordBatch> {
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..100).map(|n| format!("{n:01000}"))));
+    let batch = RecordBatch::try_from_iter([("msg", texts)]).unwrap();
+    (0..count).map(|_| batch.clone()).collect()
+}
+
+#[derive(Default)]
+struct Lowered(Mutex<Vec<(usize, usize)>>);
+
+impl ProgressObserver for Lowered {
+    fn on_event(&self, event: &ProgressEvent) {
+        if let ProgressEvent::BatchSizeLowered { asked_bytes, bytes } = event {
+            self.0.lock().unwrap().push((*asked_bytes, *bytes));
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_batches_are_held_and_not_three() {
+    const TARGET: usize = 1_000_000;
+    let received = batch_bytes(&wide_batches(1)[0]);
+    let observer = Lowered::default();
+    let statistics = executor(Scripted::new(wide_batches(100), End::Well), BatchSize::Bytes(TARGET))
+        .execute(&query(), &mut DiscardSink, &observer)
+        .await
+        .unwrap();
+    let peak = statistics.peak_in_flight_bytes as usize;
+    assert!(statistics.batches_processed > 5);
+    assert!(peak > TARGET && peak <= 2 * TARGET + received, "{peak}");
+    assert!(observer.0.into_inner().unwrap().is_empty(), "nothing was lowered");
+}
+
+#[tokio::test]
+async fn a_budget_makes_batches_smaller_and_tells_so() {
+    const BUDGET: usize = 2_000_000;
+    let options = ExecutionOptions::new().with_memory_budget(BUDGET);
+    let observer = Lowered::default();
+    let mut largest = 0;
+    let mut sink = CallbackSink::new(|_, batch| {
+        largest = largest.max(batch_bytes(&batch));
+        Ok(())
+    });
+    let service = Scripted::new(wide_batches(100), End::Well);
+    let statistics = BatchedExecutor::new(service, options)
+        .execute(&query(), &mut sink, &observer)
+        .await
+        .unwrap();
+    assert_eq!(statistics.rows_processed, 10_000);
+    assert_eq!(observer.0.into_inner().unwrap(), [(100_000_000, BUDGET / 4)]);
+    assert!(largest > BUDGET / 8 && largest <= BUDGET / 4, "{largest}");
+    assert!(statistics.peak_in_flight_bytes <= BUDGET as u64);
+}
+
 #[tokio::test]
 async fn an_error_of_the_service_comes_after_the_rows_before_it() {
     let mut got = 0;

@@ -64,7 +64,8 @@ impl QueryService for Scripted {
             End::WithError => stream::iter([Err(Error::new(ErrorKind::Internal, "divide by zero"))]).boxed(),
             End::Never => stream::pending().boxed(),
         };
-        Ok(RecordBatchStream::new(schema(), batches.chain(end)))
+        let schema = self.batches.first().map_or_else(schema, RecordBatch::schema);
+        Ok(RecordBatchStream::new(schema, batches.chain(end)))
     }
 
     async fn prepare(&self, _query: &Query) -> Result<PreparedQuery> {
