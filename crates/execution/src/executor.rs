@@ -240,7 +240,7 @@ impl BatchedExecutor {
                 .map_or(shares.batch_size, |most| shares.batch_size.at_most(most));
             let source = Source::new(stream, batch_size, start, &run.memory);
             let estimating = self.estimate(run.query, observer);
-            let pumping = pump(source, sink, observer, &mut recorder, &run);
+            let pumping = pump(source, sink, observer, &mut recorder, run);
             futures::pin_mut!(estimating, pumping);
             let mut asking = self.estimator.is_some();
             loop {

@@ -89,7 +89,7 @@ pub fn slices_along(partitions: &[Partition], range: TimeRange, parts: usize) ->
         .flatten()
         .map(|edge| (edge, weight_before(&pieces, edge)))
         .collect();
-    edges.sort_by(|(one, _), (other, _)| one.cmp(other));
+    edges.sort_by_key(|(edge, _)| *edge);
     let cuts = (1..parts).filter_map(|part| {
         let ideal = share * part as f64;
         let off = |(_, weight): &&(i64, f64)| (weight - ideal).abs();
