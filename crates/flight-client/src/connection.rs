@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use arrow_flight::{FlightEndpoint, Location};
 use futures::FutureExt;
 use lakepilot_query::{Error, ErrorKind, Query, Result};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -38,19 +39,19 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct Wire {
     route: Route,
-    service: Mutex<FlightService>,
+    channel: Mutex<Channel>,
     /// How often the channel was replaced.
     renewals: AtomicU64,
 }
 
 impl Connection {
-    fn new(url: ServerUrl, with_credentials: bool, route: Route, service: FlightService) -> Self {
+    fn new(url: ServerUrl, with_credentials: bool, route: Route, channel: Channel) -> Self {
         Self {
             url,
             with_credentials,
             wire: Arc::new(Wire {
                 route,
-                service: Mutex::new(service),
+                channel: Mutex::new(channel),
                 renewals: AtomicU64::new(0),
             }),
         }
@@ -58,7 +59,12 @@ impl Connection {
 
     /// The client for one call.
     pub(crate) fn service(&self) -> FlightService {
-        lock(&self.wire.service).clone()
+        self.wire.route.service(self.channel())
+    }
+
+    /// What is under it, for a call whose answer is read without it.
+    pub(crate) fn channel(&self) -> Channel {
+        lock(&self.wire.channel).clone()
     }
 
     /// The request for a call to this server. Getting the credentials for it is part of the query, and not of what the
@@ -116,10 +122,10 @@ impl Connection {
 
     /// Has the next call make a new connection, unless somebody has done that since.
     fn renew(&self, renewals: u64) {
-        let mut service = lock(&self.wire.service);
+        let mut channel = lock(&self.wire.channel);
         if self.wire.renewals.load(Ordering::Relaxed) == renewals {
             tracing::debug!(url = %self.url, "the server was silent: the next call makes a new connection");
-            *service = self.wire.route.connect_lazily();
+            *channel = self.wire.route.connect_lazily();
             self.wire.renewals.store(renewals + 1, Ordering::Relaxed);
         }
     }
@@ -173,8 +179,8 @@ impl Connections {
             .servers()
             .map(|url| {
                 let route = Route::new(config, url)?;
-                let service = route.connect_lazily();
-                Ok(Connection::new(url.clone(), true, route, service))
+                let channel = route.connect_lazily();
+                Ok(Connection::new(url.clone(), true, route, channel))
             })
             .collect::<Result<Vec<_>>>()?;
         // Any random number does.
@@ -190,8 +196,8 @@ impl Connections {
     /// Connects to the first server that can be connected to, beginning with the one that calls go to.
     pub(crate) async fn connect(&self, config: &ClientConfig) -> Result<()> {
         self.with_failover(|home| async move {
-            let service = home.wire.route.connect(config, &home.url).await?;
-            *lock(&home.wire.service) = service;
+            let channel = home.wire.route.connect(config, &home.url).await?;
+            *lock(&home.wire.channel) = channel;
             Ok(())
         })
         .await
@@ -284,9 +290,9 @@ impl Connections {
             return Ok(connection);
         }
         let route = Route::new(config, url)?;
-        let service = route.connect(config, url).await.inspect_err(|_| self.found_dead(url))?;
+        let channel = route.connect(config, url).await.inspect_err(|_| self.found_dead(url))?;
         let with_credentials = home.url.may_share_credentials_with(url);
-        let connection = Connection::new(url.clone(), with_credentials, route, service);
+        let connection = Connection::new(url.clone(), with_credentials, route, channel);
         // Of two tasks that connect at once, the second one's connection is kept, and both work.
         lock(&self.elsewhere).insert(url.clone(), connection.clone());
         Ok(connection)

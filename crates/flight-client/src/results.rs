@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use arrow_flight::{FlightData, FlightEndpoint, FlightInfo, Ticket};
+use arrow_flight::{FlightEndpoint, FlightInfo, Ticket};
 use futures::stream;
 use lakepilot_query::{Error, ErrorKind, Query, RecordBatchStream, Result, TransferMeter};
-use tonic::Streaming;
 
 use crate::client::Shared;
 use crate::connection::{Connection, Place};
 use crate::deadline::{Deadline, Patience};
 use crate::ipc::{Decoded, Decoder, decode_schema};
+use crate::messages::Messages;
 use crate::parts;
 use crate::status::Call;
 
@@ -194,7 +194,7 @@ pub(crate) struct Part {
     schema: SchemaRef,
     message_bytes: usize,
     connection: Connection,
-    messages: Streaming<FlightData>,
+    messages: Messages,
     decoder: Decoder,
     meter: TransferMeter,
     deadline: Deadline,
@@ -212,12 +212,11 @@ impl Part {
     ) -> Result<Self> {
         tracing::debug!(url = %connection.url, call = %Call::Get, "calling");
         let mut patience = deadline.first_batch();
-        let mut service = connection.service();
+        let channel = connection.channel();
         let opening = async {
-            match service.do_get(request).await {
-                Ok(response) => Ok(response.into_inner()),
-                Err(status) => Err(connection.error(status, Call::Get)),
-            }
+            Messages::get(channel, request, max_message_bytes)
+                .await
+                .map_err(|status| connection.error(status, Call::Get))
         };
         let messages = connection.bounded(deadline, &mut patience, Call::Get, opening).await?;
         let mut part = Self {
@@ -275,10 +274,8 @@ impl Part {
 
     async fn next_message(&mut self) -> Result<Option<Decoded>> {
         let arriving = async {
-            match self.messages.message().await {
-                Ok(data) => Ok(data),
-                Err(status) => Err(self.connection.error(status, Call::Get)),
-            }
+            let message = self.messages.next().await;
+            message.map_err(|status| self.connection.error(status, Call::Get))
         };
         let message = self
             .connection
