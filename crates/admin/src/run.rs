@@ -184,6 +184,11 @@ impl<'a> Run<'a> {
         while let Some(part) = waiting.pop() {
             let result = self.send(by, part).await;
             match result {
+                // By metadata, only what is listed as planned is asked for.
+                Ok(rows) if rows.is_empty() => {
+                    let not_listed = || Told::NotFound("no partition of these metadata is listed".to_owned());
+                    told.extend(part.iter().map(|number| (*number, not_listed())));
+                }
                 Ok(rows) if rows.iter().all(|row| row.starts_with("SUCCESS")) => {
                     told.extend(part.iter().map(|number| (*number, Told::Retired)));
                 }

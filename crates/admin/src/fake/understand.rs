@@ -105,16 +105,19 @@ fn by_name(select: &Select, function: &Function) -> Option<Statement> {
     }
 }
 
-/// The rows of `(VALUES ...)`.
+/// The rows of `(VALUES ...)`, also within a subquery.
 fn values(factor: &TableFactor) -> Option<Vec<Vec<String>>> {
     let TableFactor::Derived { subquery, .. } = factor else {
         return None;
     };
-    let SetExpr::Values(values) = subquery.body.as_ref() else {
-        return None;
-    };
-    let rows = values.rows.iter().map(|row| row.iter().map(literal).collect());
-    rows.collect()
+    match subquery.body.as_ref() {
+        SetExpr::Values(values) => {
+            let rows = values.rows.iter().map(|row| row.iter().map(literal).collect());
+            rows.collect()
+        }
+        SetExpr::Select(select) => select.from.iter().find_map(|from| self::values(&from.relation)),
+        _ => None,
+    }
 }
 
 fn literals(select: &Select) -> Vec<String> {
@@ -132,19 +135,12 @@ fn literals(select: &Select) -> Vec<String> {
     found
 }
 
-/// A text or a number; of a call such as `arrow_cast('...', '...')` or `decode('...', 'hex')`, what it converts.
+/// A text or a number.
 fn literal(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) => Some(text.clone()),
             Value::Number(number, _) => Some(number.clone()),
-            _ => None,
-        },
-        Expr::Function(function) => match &function.args {
-            FunctionArguments::List(list) => match list.args.first() {
-                Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))) => literal(expression),
-                _ => None,
-            },
             _ => None,
         },
         _ => None,

@@ -309,6 +309,7 @@ async fn what_is_written_anew_during_the_work_stays() {
         .await
         .unwrap();
     assert_eq!(lake.partitions().len(), 2, "what is there now was not planned");
+    assert_eq!(counts(&report), (0, 0, 0, 2));
     assert!(report.is_complete());
     assert!(lake.state().retired.is_empty());
 }
