@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[expect(dead_code, reason = "each target holds texts against a part of them")]
 #[path = "../../tests/it/invariants.rs"]
 mod invariants;
 
