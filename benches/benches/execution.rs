@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use chrono::{TimeDelta, TimeZone, Utc};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::StreamExt;
-use lakepilot_benches::{EncodedService, MemoryService, log_entries};
+use lakepilot_benches::{EncodedService, MemoryService, log_entries, scaled};
 use lakepilot_execution::{
     BatchSize, BatchedExecutor, DiscardSink, ExecutionOptions, FileFormat, NoProgress, Rebatcher, SliceRule, Slicing,
     WriterSink, batch_bytes,
@@ -41,12 +41,12 @@ fn bytes_of(batches: &[RecordBatch]) -> u64 {
 
 fn rebatching(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rebatch");
-    let small = log_entries(500_000, 8_192).expect("the fixture is valid");
+    let small = log_entries(scaled(500_000), 8_192).expect("the fixture is valid");
     group.throughput(Throughput::Bytes(bytes_of(&small)));
     group.bench_function("merge 8192 rows to 16 MB", |bencher| {
         bencher.iter(|| rebatch(&small, 16_000_000))
     });
-    let large = log_entries(500_000, 500_000).expect("the fixture is valid");
+    let large = log_entries(scaled(500_000), 500_000).expect("the fixture is valid");
     group.throughput(Throughput::Bytes(bytes_of(&large)));
     group.bench_function("split 500000 rows to 1 MB", |bencher| {
         bencher.iter(|| rebatch(&large, 1_000_000))
@@ -62,12 +62,12 @@ fn rebatching(criterion: &mut Criterion) {
 
 fn draining(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let batches = log_entries(1_000_000, 8_192).expect("the fixture is valid");
+    let batches = log_entries(scaled(1_000_000), 8_192).expect("the fixture is valid");
     let service: Arc<dyn QueryService> = Arc::new(EncodedService::new(&batches).expect("the fixture is valid"));
     let query = Query::new("SELECT * FROM log_entries").expect("the text is not blank");
     let mut group = criterion.benchmark_group("drain");
     group.sample_size(20);
-    group.throughput(Throughput::Elements(1_000_000));
+    group.throughput(Throughput::Elements(scaled(1_000_000) as u64));
     group.bench_function("raw stream", |bencher| {
         bencher.to_async(&runtime).iter(|| async {
             let mut stream = service.run(&query).await.expect("the service has batches");
@@ -100,7 +100,7 @@ fn draining(criterion: &mut Criterion) {
 /// Each slice has all rows, so that four slices are four times the work of one.
 fn slicing(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let batches = log_entries(250_000, 8_192).expect("the fixture is valid");
+    let batches = log_entries(scaled(250_000), 8_192).expect("the fixture is valid");
     let service: Arc<dyn QueryService> = Arc::new(EncodedService::new(&batches).expect("the fixture is valid"));
     let begin = Utc.timestamp_nanos(0);
     let range = TimeRange::new(begin, begin + TimeDelta::hours(1)).expect("the end is later");
@@ -111,7 +111,7 @@ fn slicing(criterion: &mut Criterion) {
     let executor = BatchedExecutor::new(service, options);
     let mut group = criterion.benchmark_group("slices");
     group.sample_size(20);
-    group.throughput(Throughput::Elements(4 * 250_000));
+    group.throughput(Throughput::Elements(4 * scaled(250_000) as u64));
     for parallel in [1, 2, 4] {
         let slicing = Slicing::new(SliceRule::Points, range.split(4))
             .expect("the slices follow each other")
@@ -129,13 +129,13 @@ fn slicing(criterion: &mut Criterion) {
 
 fn sinks(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let batches = log_entries(500_000, 8_192).expect("the fixture is valid");
+    let batches = log_entries(scaled(500_000), 8_192).expect("the fixture is valid");
     let service: Arc<dyn QueryService> = Arc::new(MemoryService::new(batches.clone()));
     let query = Query::new("SELECT * FROM log_entries").expect("the text is not blank");
     let executor = BatchedExecutor::new(service, ExecutionOptions::new());
     let mut group = criterion.benchmark_group("sink");
     group.sample_size(10);
-    group.throughput(Throughput::Elements(500_000));
+    group.throughput(Throughput::Elements(scaled(500_000) as u64));
     for (name, format) in [
         ("parquet, zstd", FileFormat::Parquet),
         ("arrow file", FileFormat::ArrowFile),

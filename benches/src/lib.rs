@@ -2,6 +2,10 @@
 //!
 //! The rows are the same in every run: what varies is worked out from the number of the row.
 
+pub mod blast;
+mod partitions;
+mod scale;
+
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -14,8 +18,11 @@ use arrow::ipc::writer::StreamWriter;
 use async_trait::async_trait;
 use lakepilot_query::{PreparedQuery, Query, QueryService, RecordBatchStream, Result};
 
+pub use partitions::partition_rows;
+pub use scale::scaled;
+
 /// 2026-01-01T00:00:00Z, in nanoseconds.
-const BEGIN: i64 = 1_767_225_600_000_000_000;
+pub(crate) const BEGIN: i64 = 1_767_225_600_000_000_000;
 const NANOS_BETWEEN_ROWS: i64 = 1_000_000;
 const TARGETS: [&str; 6] = ["http", "auth", "storage", "scheduler", "render::frame", "net"];
 

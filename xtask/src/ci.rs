@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::cargo::{self, Workspace};
-use crate::{layers, readme, rules, violation};
+use crate::{bench, layers, readme, rules, violation};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -54,6 +54,10 @@ const STEPS: &[Step] = &[
         run: |workspace| shell(workspace, &readme::read(workspace)?.test),
     },
     Step {
+        name: "benches",
+        run: bench::smoke,
+    },
+    Step {
         name: "readme-demo",
         run: |workspace| shell(workspace, &readme::read(workspace)?.demo),
     },
@@ -96,13 +100,14 @@ fn told(time: Duration) -> String {
 
 fn format(workspace: &Workspace) -> Result<()> {
     cargo::run(&mut workspace.cargo(["fmt", "--all", "--check"]))?;
-    // A workspace of its own, which --all does not reach.
-    cargo::run(&mut workspace.cargo([
-        "fmt",
-        "--check",
-        "--manifest-path",
+    // Workspaces of their own, which --all does not reach.
+    for manifest in [
         "crates/micromegas-server/Cargo.toml",
-    ]))
+        "benches/micromegas-client/Cargo.toml",
+    ] {
+        cargo::run(&mut workspace.cargo(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
+    Ok(())
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {

@@ -8,8 +8,10 @@
 //! Nothing of Lakepilot is a dependency here, so that `cargo xtask` builds in seconds on a fresh machine.
 
 mod accuracy;
+mod bench;
 mod cargo;
 mod ci;
+mod compare;
 mod conformance;
 mod fuzz;
 mod layers;
@@ -61,6 +63,10 @@ enum Command {
     Memory(memory::Options),
     /// The fuzz targets of the analyser
     Fuzz(fuzz::Options),
+    /// The criterion benchmarks
+    Bench(bench::Options),
+    /// The same work by Lakepilot and by every published client, in turns; writes docs/performance.md
+    Compare(compare::Options),
     /// Makes the virtual environment of the published Python clients, and prints its folder
     PythonEnv,
 }
@@ -89,6 +95,8 @@ fn run(command: Command) -> Result<()> {
         #[cfg(target_os = "linux")]
         Command::Memory(options) => memory::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
+        Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Compare(options) => compare::run(&workspace, &options),
         Command::PythonEnv => {
             println!("{}", python_env::ensure(&workspace)?.display());
             Ok(())

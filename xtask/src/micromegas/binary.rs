@@ -34,6 +34,14 @@ pub(super) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     Ok(target.join("release/lakepilot-micromegas-server"))
 }
 
+/// Whether a launcher is there that need not be built first.
+pub(super) fn is_there() -> Result<bool> {
+    Ok(env::var_os(READY).is_some()
+        || cache_folder()?
+            .join("micromegas-target/release/lakepilot-micromegas-server")
+            .is_file())
+}
+
 /// What is dear to build and does not depend on the checkout.
 fn cache_folder() -> Result<PathBuf> {
     if let Some(folder) = env::var_os("LAKEPILOT_CACHE") {

@@ -73,6 +73,11 @@ pub(crate) fn run(workspace: &Workspace, command: &Command) -> Result<()> {
     }
 }
 
+/// Whether the launcher of the service is there; building it takes an hour.
+pub(crate) fn is_built() -> Result<bool> {
+    binary::is_there()
+}
+
 /// The address of the service that is up; starts and fills one where none is.
 pub(crate) fn ensure_up(workspace: &Workspace) -> Result<String> {
     ensure_up_with(workspace, Amount::default())
