@@ -3,11 +3,10 @@
 mod events;
 mod line;
 
-use std::fmt;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use lakepilot_execution::{ProgressEvent, ProgressObserver};
 
 use self::line::{Moment, Phase, Slices};
@@ -18,7 +17,6 @@ use crate::terminal;
 
 /// How often the line is redrawn: ten times a second.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
-const REDRAWS_PER_SECOND: u8 = 10;
 
 /// Columns that the line leaves free: in the last one, some terminals go to the next line, and a terminal writes `^C` behind
 /// the line.
@@ -41,7 +39,7 @@ pub(crate) struct RunProgress {
 }
 
 enum View {
-    Line(ProgressBar),
+    Line { line: Redrawn, messages: Messages },
     Lines { messages: Messages, next: Duration },
     Objects { messages: Messages, told: Moment },
     Nothing,
@@ -57,7 +55,10 @@ impl RunProgress {
         };
         let view = match choice {
             ProgressChoice::Auto if messages.is_quiet() => View::Nothing,
-            ProgressChoice::Auto if terminal::can_redraw() => View::Line(redrawn(&tally)),
+            ProgressChoice::Auto if terminal::can_redraw() => View::Line {
+                line: Redrawn::default(),
+                messages,
+            },
             ProgressChoice::Auto | ProgressChoice::Plain => lines(),
             ProgressChoice::Json => View::Objects {
                 messages,
@@ -76,10 +77,10 @@ impl RunProgress {
         self.view().tick(&self.tally.moment());
     }
 
-    /// Takes the line away, of a run that ends without a word.
+    /// Takes the line away, before something else is told.
     pub(crate) fn clear(&self) {
-        if let View::Line(bar) = &*self.view() {
-            bar.finish_and_clear();
+        if let View::Line { line, .. } = &mut *self.view() {
+            line.clear();
         }
     }
 
@@ -88,19 +89,47 @@ impl RunProgress {
     }
 }
 
-/// A line that draws itself anew, at most ten times a second, with what is then known.
-fn redrawn(tally: &Arc<Tally>) -> ProgressBar {
-    let tally = Arc::clone(tally);
-    let draw = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+/// A line on the terminal that is drawn again and again.
+///
+/// Not a bar of `indicatif`: that fills its line up to the last column, from where the `^C` that a terminal writes goes to the
+/// next, and the line then stays for good.
+#[derive(Default)]
+struct Redrawn {
+    /// When it was drawn last; `None` while it is not there.
+    drawn: Option<Duration>,
+}
+
+const CLEAR_LINE: &str = "\r\x1b[2K";
+
+impl Redrawn {
+    /// Draws the line, unless it was drawn a moment ago.
+    fn draw(&mut self, moment: &Moment) {
+        if self.drawn.is_some_and(|drawn| moment.elapsed < drawn + REDRAW_EVERY) {
+            return;
+        }
+        self.drawn = Some(moment.elapsed);
         let width = terminal::stderr_width().map(|width| width.saturating_sub(SPARE_COLUMNS));
-        let _ = out.write_str(&line::line(&tally.moment(), width));
-    };
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND));
-    // The template is a constant; should it be wrong, the default style shows.
-    let style = ProgressStyle::with_template("{line}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.set_style(style.with_key("line", draw));
-    bar.enable_steady_tick(REDRAW_EVERY);
-    bar
+        write(&format!("{CLEAR_LINE}{}", line::line(moment, width)));
+    }
+
+    fn clear(&mut self) {
+        if self.drawn.take().is_some() {
+            write(CLEAR_LINE);
+        }
+    }
+}
+
+/// Standard error may be closed; then there is nobody to tell, and that is no reason to fail.
+fn write(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+impl Drop for RunProgress {
+    /// A run that is given up ends without an event.
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 /// What has happened so far.
@@ -183,12 +212,13 @@ impl ProgressObserver for RunProgress {
 impl View {
     fn show(&mut self, event: &ProgressEvent, moment: &Moment, is_first: bool) {
         match self {
-            Self::Line(bar) => {
+            Self::Line { line, messages } => {
                 if let Some(note) = note(event) {
-                    bar.println(text::wrap(&note, terminal::stderr_width()));
+                    line.clear();
+                    messages.tell(note);
                 }
                 if matches!(event, ProgressEvent::Finished(_) | ProgressEvent::Failed { .. }) {
-                    bar.finish_and_clear();
+                    line.clear();
                 }
             }
             Self::Lines { messages, .. } => {
@@ -213,6 +243,7 @@ impl View {
 
     fn tick(&mut self, moment: &Moment) {
         match self {
+            Self::Line { line, .. } => line.draw(moment),
             Self::Lines { messages, next } if moment.elapsed >= *next => {
                 *next = next_line_at(moment.elapsed);
                 messages.tell(line::line(moment, None));

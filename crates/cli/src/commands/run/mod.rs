@@ -34,7 +34,7 @@ const BYTES_PER_MB: f64 = 1e6;
 const CLEANUP_BOUND: Duration = Duration::from_secs(2);
 
 /// How often progress is looked at while nothing happens.
-const TICK: Duration = Duration::from_millis(200);
+const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<Outcome> {
     if let Some(directory) = &args.verify {
