@@ -8,6 +8,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request};
 
 use crate::config::ClientConfig;
+use crate::credentials::CredentialProvider;
 
 /// The request for one call, with all of its metadata. `time_limit` is what the server is told of how long it may take.
 pub(crate) async fn request<T>(
@@ -31,15 +32,20 @@ pub(crate) async fn request<T>(
     Ok(request)
 }
 
+/// What the provider has to send.
+pub(crate) async fn provided(provider: &dyn CredentialProvider) -> Result<HeaderMap> {
+    provider
+        .headers()
+        .await
+        .map_err(|error| error.context("cannot get credentials for the call"))
+}
+
 async fn add_credentials(headers: &mut HeaderMap, config: &ClientConfig) -> Result<()> {
     for (name, value) in config.headers.as_headers() {
         headers.insert(name, value.clone());
     }
     if let Some(provider) = &config.provider {
-        let provided = provider
-            .headers()
-            .await
-            .map_err(|error| error.context("cannot get credentials for the call"))?;
+        let provided = provided(provider.as_ref()).await?;
         let mut name = None;
         for (next, mut value) in provided {
             value.set_sensitive(true);

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use lakepilot_query::{Error, ErrorKind, PreparedQuery, Query, QueryService, RecordBatchStream, Result};
 use prost::Message;
 
+use crate::call;
 use crate::config::{ClientConfig, QuerySpelling};
 use crate::connection::{Connection, Connections};
 use crate::deadline::Deadline;
@@ -174,15 +175,39 @@ impl FlightClient {
         self.shared.connections.with_failover(ask).await
     }
 
+    /// Does the work, and does it once more when the server refuses the credentials and there are others to be had. Nothing
+    /// has come out of it by then.
+    async fn renewing<T, F: Future<Output = Result<T>> + Send>(&self, work: impl Fn() -> F + Send + Sync) -> Result<T> {
+        let Some(provider) = &self.shared.config.provider else {
+            return work().await;
+        };
+        // Those that the first call is about to send: a provider that has newer ones by then need not ask for more.
+        let sent = call::provided(provider.as_ref()).await?;
+        match work().await {
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+                tracing::debug!(%error, "the credentials were refused");
+                if provider.renew(&sent).await? {
+                    work().await
+                } else {
+                    Err(error)
+                }
+            }
+            result => result,
+        }
+    }
+
     /// The result of a command, from all of its endpoints.
-    pub(crate) async fn stream<C: ProstMessageExt>(
+    pub(crate) async fn stream<C: ProstMessageExt + Sync>(
         &self,
         command: &C,
         query: Option<&Query>,
         deadline: Deadline,
     ) -> Result<RecordBatchStream> {
-        let (info, home) = self.flight_info(packed(command), query, deadline).await?;
-        results::open(Arc::clone(&self.shared), home, info, query.cloned(), deadline).await
+        self.renewing(|| async {
+            let (info, home) = self.flight_info(packed(command), query, deadline).await?;
+            results::open(Arc::clone(&self.shared), home, info, query.cloned(), deadline).await
+        })
+        .await
     }
 
     async fn create_prepared(&self, sql: &str, deadline: Deadline) -> Result<ActionCreatePreparedStatementResult> {
@@ -191,8 +216,7 @@ impl FlightClient {
             transaction_id: None,
         };
         let body = self
-            .shared
-            .action(Call::Prepare, packed(&request), deadline)
+            .renewing(|| self.shared.action(Call::Prepare, packed(&request), deadline))
             .await?
             .ok_or_else(|| self.not_flight_sql(Call::Prepare, "it answered with nothing"))?;
         Any::decode(body)
@@ -249,7 +273,7 @@ impl QueryService for FlightClient {
                     let shared = Arc::clone(&self.shared);
                     results::open(shared, home, info.clone(), Some(query.clone()), deadline)
                 };
-                self.shared.connections.with_failover(open).await
+                self.renewing(|| self.shared.connections.with_failover(open)).await
             }
         }
     }

@@ -24,6 +24,16 @@ pub trait CredentialProvider: Send + Sync {
     /// `Unauthenticated` when there are no credentials to be had, or the kind of what failed in getting them. The call
     /// is then not made, and the error is the caller's result.
     async fn headers(&self) -> Result<HeaderMap>;
+
+    /// Gets other headers than those that a server has just refused, and says whether there are: the call is then made
+    /// once more. Not to be had unless the provider says so.
+    ///
+    /// # Errors
+    /// As [`headers`](Self::headers). The error is then the caller's result, in place of the server's refusal.
+    async fn renew(&self, refused: &HeaderMap) -> Result<bool> {
+        let _ = refused;
+        Ok(false)
+    }
 }
 
 /// Credentials that stay the same: any headers, kept secret.

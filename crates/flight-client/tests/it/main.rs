@@ -11,6 +11,7 @@ mod parts;
 mod prepare;
 mod queries;
 mod replicas;
+mod renewal;
 mod schedules;
 mod secrets;
 mod server;
