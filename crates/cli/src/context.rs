@@ -1,34 +1,34 @@
 //! What every command works with: the service behind `--url`, the time range, and where to tell things.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::Utc;
 use lakepilot_analysis::CallRange;
+use lakepilot_credentials::{Environment, Profiles, Settings};
 use lakepilot_flight_client::{ClientConfig, FlightClient};
 use lakepilot_query::{Error, ErrorKind, Query, QueryService, Result, TimeRange, parse_time};
 
 use crate::args::{ColorChoice, GlobalArgs, SqlArgs};
+use crate::connection::{self, Target};
 use crate::inputs::unmarked;
 use crate::learning::Learning;
 use crate::messages::Messages;
 
-/// The server when none is named: the port of the service, on this machine.
-const DEFAULT_URL: &str = "grpc://localhost:50051";
-
 pub(crate) struct Context {
     pub(crate) messages: Messages,
     global: GlobalArgs,
-    learning: Learning,
+    learning: OnceLock<Learning>,
+    target: OnceLock<Target>,
 }
 
 impl Context {
     pub(crate) fn new(global: GlobalArgs) -> Self {
-        let url = global.url.as_deref().unwrap_or(DEFAULT_URL);
         Self {
             messages: Messages::new(global.quiet, global.color),
-            learning: Learning::new(url, !global.no_learn),
             global,
+            learning: OnceLock::new(),
+            target: OnceLock::new(),
         }
     }
 
@@ -54,18 +54,43 @@ impl Context {
     }
 
     /// The URL of the server, or of the embedded lake.
-    pub(crate) fn url(&self) -> &str {
-        self.global.url.as_deref().unwrap_or(DEFAULT_URL)
+    ///
+    /// # Errors
+    /// When the profile that names it cannot be read, or there is none of that name.
+    pub(crate) fn url(&self) -> Result<&str> {
+        Ok(&self.target()?.url)
     }
 
-    /// Whether somebody named a server, on the command line or in the environment.
+    /// Whether somebody named a server: on the command line, in the environment, or in a profile.
     pub(crate) fn is_server_named(&self) -> bool {
-        self.global.url.is_some()
+        // A profile that cannot be read was meant to name one: asking the server will tell what is wrong with it.
+        self.target().map_or(true, |target| target.is_named)
+    }
+
+    /// The name of `--profile`.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.global.profile.as_deref()
+    }
+
+    /// The settings of the profile, whatever server is named.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let environment = Environment::of_process();
+        Profiles::load(&environment)?.settings(self.profile(), &environment)
+    }
+
+    /// The server, found when it is first asked for: most of the lake's commands need none.
+    fn target(&self) -> Result<&Target> {
+        if let Some(target) = self.target.get() {
+            return Ok(target);
+        }
+        let target = connection::resolve(&self.global, &Environment::of_process())?;
+        Ok(self.target.get_or_init(|| target))
     }
 
     /// The lengths of text that earlier queries taught.
     pub(crate) fn learning(&self) -> &Learning {
-        &self.learning
+        self.learning
+            .get_or_init(|| Learning::new(self.url().unwrap_or_default(), !self.global.no_learn))
     }
 
     /// When there are colours.
@@ -87,15 +112,15 @@ impl Context {
 
     /// The service, which may send so many bytes ahead on each stream.
     pub(crate) async fn service_with_window(&self, window_bytes: Option<usize>) -> Result<Arc<dyn QueryService>> {
-        let service = match self.url().strip_prefix("lake:") {
+        let service = match self.url()?.strip_prefix("lake:") {
             Some(dir) => embedded(Path::new(dir)).await?,
             None => Arc::new(self.flight_client(window_bytes).await?),
         };
-        Ok(self.learning.observe(service))
+        Ok(self.learning().observe(service))
     }
 
     async fn flight_client(&self, window_bytes: Option<usize>) -> Result<FlightClient> {
-        let mut config = ClientConfig::new(self.url())?;
+        let mut config = ClientConfig::new(self.url()?)?;
         if let Some(bytes) = window_bytes {
             config = config.with_window_bytes(bytes);
         }
@@ -111,6 +136,8 @@ impl Context {
         }
         if let Some(path) = &self.global.token_file {
             config = config.with_bearer_token(read_token(path)?)?;
+        } else if let Some(credentials) = self.target()?.credentials()? {
+            config = config.with_credentials(credentials);
         }
         if let Some(path) = &self.global.ca_cert {
             config = config.with_ca_certificate(read_file(path, "certificate")?)?;

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod config;
+mod connection;
 mod context;
 mod exit;
 mod guard;

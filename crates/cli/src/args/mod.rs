@@ -13,6 +13,7 @@ mod check;
 mod lake;
 mod limits;
 mod listing;
+mod login;
 mod partitions;
 mod run;
 
@@ -24,6 +25,7 @@ pub(crate) use check::{
 pub(crate) use lake::{DemoArgs, FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
 pub(crate) use limits::{LimitArgs, byte_size};
 pub(crate) use listing::{ListingArgs, ProcessesArgs, StreamsArgs};
+pub(crate) use login::{LoginArgs, ProfileArgs, ProfileCheckArgs, ProfilesCommand, ProfilesListArgs, WhoamiArgs};
 pub(crate) use partitions::{
     ApplyArgs, ApplyPlanArgs, GuardArgs, HistoryArgs, ListArgs, MapArgs, MapColor, MapTime, MaterializeArgs,
     PartitionsCommand, PlanRetireArgs, ProtectArgs, RetentionApplyArgs, RetentionCommand, RetentionPlanArgs,
@@ -51,15 +53,13 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 wrong usage or
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Server (grpc://HOST:PORT, grpc+tls://HOST:PORT), or an embedded lake in a directory (lake:DIR)
-    /// [default: grpc://localhost:50051]
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "MICROMEGAS_ANALYTICS_URI",
-        hide_env_values = true
-    )]
+    /// [env: MICROMEGAS_ANALYTICS_URI] [default: that of the profile, or grpc://localhost:50051]
+    #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
+
+    /// Profile of ~/.micromegas/config.json [env: MICROMEGAS_PROFILE] [default: its default_profile]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
 
     /// Header to send with every call; may be repeated
     #[arg(long = "header", global = true, value_name = "KEY=VALUE")]
@@ -128,6 +128,17 @@ pub(crate) enum Command {
     Processes(ProcessesArgs),
     /// List the streams of a process
     Streams(StreamsArgs),
+    /// Log in with the OpenID Connect provider of the profile
+    Login(LoginArgs),
+    /// Forget the logins, or that of --profile
+    Logout,
+    /// Tell who the server is told that is calling, and where it is
+    Whoami(WhoamiArgs),
+    /// List, show and check the profiles of ~/.micromegas/config.json
+    Profiles {
+        #[command(subcommand)]
+        command: ProfilesCommand,
+    },
     /// Make, fill, import into, describe or serve an embedded lake
     #[cfg(feature = "lake")]
     Lake {

@@ -8,7 +8,9 @@ mod estimate;
 #[cfg(feature = "lake")]
 mod lake;
 mod listing;
+mod login;
 mod partitions;
+mod profiles;
 mod query;
 mod rules;
 mod run;
@@ -32,6 +34,10 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Outc
         Command::Partitions { command } => partitions::partitions(command, context).await,
         Command::Processes(args) => listing::processes(args, context).await,
         Command::Streams(args) => listing::streams(args, context).await,
+        Command::Login(args) => login::login(args, context).await,
+        Command::Logout => login::logout(context),
+        Command::Whoami(args) => login::whoami(&args, context),
+        Command::Profiles { command } => profiles::profiles(command, context).await,
         #[cfg(feature = "lake")]
         Command::Lake { command } => lake::lake(command, context).await,
         #[cfg(feature = "lake")]

@@ -58,8 +58,16 @@ pub(crate) fn command() -> Command {
     command.env("LAKEPILOT_STATE", state());
     // The cache of whoever runs the tests is theirs.
     command.env("LAKEPILOT_NO_LEARN", "1");
+    // So are their profiles and logins.
+    command.env("HOME", empty_home());
     for variable in [
         "MICROMEGAS_ANALYTICS_URI",
+        "MICROMEGAS_PROFILE",
+        "MICROMEGAS_OIDC_ISSUER",
+        "MICROMEGAS_OIDC_CLIENT_ID",
+        "MICROMEGAS_OIDC_CLIENT_SECRET",
+        "MICROMEGAS_OIDC_AUDIENCE",
+        "MICROMEGAS_OIDC_SCOPE",
         "COLUMNS",
         "LAKEPILOT_LOG",
         "RUST_BACKTRACE",
@@ -74,6 +82,12 @@ pub(crate) fn command() -> Command {
         CACHE.get_or_init(|| tempfile::tempdir().unwrap()).path(),
     );
     command
+}
+
+/// A home folder with nothing in it.
+fn empty_home() -> &'static Path {
+    static HOME: OnceLock<TempDir> = OnceLock::new();
+    HOME.get_or_init(|| tempfile::tempdir().unwrap()).path()
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Ran {

@@ -10,6 +10,7 @@ mod linting;
 mod map;
 mod partitions;
 mod parts;
+mod profiles;
 mod retirements;
 mod rows;
 mod running;

@@ -25,7 +25,7 @@ pub(super) async fn map(args: MapArgs, context: &Context) -> Result<Outcome> {
     let planned: Vec<Partition> = plan.iter().flat_map(RetirementPlan::partitions).cloned().collect();
     let selection = selection::selection(&args.selection, context)?;
     let partitions = selection::admin(context).await?.list(&selection).await?;
-    let map = PartitionMap::new(&partitions, &planned, &options(&args, context));
+    let map = PartitionMap::new(&partitions, &planned, &options(&args, context.url()?));
     match (&args.output, picture) {
         (Some(path), Some(picture)) => {
             let drawn = match picture {
@@ -66,9 +66,9 @@ impl Picture {
     }
 }
 
-fn options(args: &MapArgs, context: &Context) -> MapOptions {
+fn options(args: &MapArgs, url: &str) -> MapOptions {
     let options = MapOptions::new(Utc::now())
-        .with_title(format!("Partitions of {}", context.url()))
+        .with_title(format!("Partitions of {url}"))
         .with_color_by(match args.color_by {
             MapColor::Rows => ColorBy::Rows,
             MapColor::Bytes => ColorBy::Bytes,

@@ -100,5 +100,5 @@ fn protects(text: &str) -> Result<Protected> {
 
 /// Administration of the server of the command line.
 pub(super) async fn admin(context: &Context) -> Result<PartitionAdmin> {
-    Ok(PartitionAdmin::new(context.service().await?).with_server(server_name(context.url())))
+    Ok(PartitionAdmin::new(context.service().await?).with_server(server_name(context.url()?)))
 }

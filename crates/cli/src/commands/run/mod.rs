@@ -78,7 +78,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<Outcome> {
         }
     })?;
     if let Some(path) = &args.reports.stats {
-        output::write_file(path, &summary::json(&done, context.url())?)?;
+        output::write_file(path, &summary::json(&done, context.url()?)?)?;
     }
     tell_done(&done, &args, context);
     Ok(Outcome::Done)

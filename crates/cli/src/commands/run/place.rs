@@ -88,8 +88,9 @@ impl Place {
             Self::Stdout(format) => Target::Sink(rows(*format, None)?),
             Self::File(path, format) => Target::Sink(rows(*format, Some(path.clone()))?),
             Self::Directory(path, format) => {
+                let url = context.url()?;
                 if let Some(request) = earlier
-                    && request.server != context.url()
+                    && request.server != url
                 {
                     return Err(Error::new(
                         ErrorKind::InvalidInput,
@@ -98,12 +99,12 @@ impl Place {
                              or choose another directory",
                             path.display(),
                             request.server,
-                            context.url()
+                            url
                         ),
                     ));
                 }
                 let format = output::encoding(*format, compression)?;
-                Target::Directory(PartsDirectory::new(path, format, context.url()))
+                Target::Directory(PartsDirectory::new(path, format, url))
             }
         })
     }
