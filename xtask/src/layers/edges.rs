@@ -13,6 +13,7 @@ struct Layer {
 const LIBRARIES: &[&str] = &[
     "lakepilot-query",
     "lakepilot-flight-client",
+    "lakepilot-credentials",
     "lakepilot-catalog",
     "lakepilot-analysis",
     "lakepilot-execution",
@@ -29,6 +30,10 @@ const LAYERS: &[Layer] = &[
     Layer {
         package: "lakepilot-flight-client",
         uses: &["lakepilot-query"],
+    },
+    Layer {
+        package: "lakepilot-credentials",
+        uses: &["lakepilot-query", "lakepilot-flight-client"],
     },
     Layer {
         package: "lakepilot-catalog",
