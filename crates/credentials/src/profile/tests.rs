@@ -1,3 +1,5 @@
+//! Tests of profiles.
+
 use super::*;
 
 struct Home {
