@@ -14,8 +14,14 @@ use crate::files::try_lock;
 /// this is dropped, and when the process ends in whatever way.
 #[derive(Debug)]
 pub struct ServerLock {
-    /// Its lock is gone when it is closed.
-    _file: File,
+    file: File,
+}
+
+impl Drop for ServerLock {
+    fn drop(&mut self) {
+        // Closing would do, but for a child that is being started meanwhile: it has the file too until it runs its program.
+        let _ = self.file.unlock();
+    }
 }
 
 impl ServerLock {
@@ -56,7 +62,7 @@ impl ServerLock {
         }
         file.set_len(0).map_err(context)?;
         writeln!(file, "process {} since {}", std::process::id(), to_rfc3339(Utc::now())).map_err(context)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

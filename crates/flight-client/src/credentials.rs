@@ -10,7 +10,8 @@ use crate::headers::{header_name, secret_value};
 
 /// Gives the headers that prove who is calling.
 ///
-/// It is asked before every call, so that a token can be renewed while a client lives. Several calls may ask at once.
+/// It is asked before every call, so that a token can be renewed while a client lives, and once more before a query, so that
+/// it can be told what a server refused. Several calls may ask at once.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait CredentialProvider: Send + Sync {

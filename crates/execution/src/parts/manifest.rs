@@ -215,7 +215,7 @@ pub(super) struct Directory {
     manifest: Manifest,
     journal: File,
     /// Held, and with it the directory, until this is dropped.
-    _lock: File,
+    _lock: Held,
 }
 
 impl Directory {
@@ -402,14 +402,25 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn lock(path: &Path) -> Result<File> {
+/// A file that is locked until this is dropped.
+#[derive(Debug)]
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing would do, but for a child that is being started meanwhile: it has the file too until it runs its program.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(path: &Path) -> Result<Held> {
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(path.join(LOCK))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Held(file)),
         Err(fs::TryLockError::WouldBlock) => Err(Error::new(
             ErrorKind::InvalidInput,
             "another process writes parts into it; wait for that, or choose another directory",

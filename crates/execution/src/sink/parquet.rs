@@ -317,7 +317,7 @@ mod tests {
 
     fn written(limits: Limits) -> (Vec<u8>, usize) {
         let batch = batch();
-        let mut writer = ParquetWriter::new(Vec::new(), &batch.schema(), limits).unwrap();
+        let mut writer = ParquetWriter::new(Vec::new(), &batch.schema(), Compression::Zstd(1), limits).unwrap();
         let mut most_held = 0;
         for start in (0..ROWS).step_by(5_000) {
             writer.write(&batch.slice(start, 5_000)).unwrap();
