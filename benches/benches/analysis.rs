@@ -34,8 +34,11 @@ fn validation(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A name, and what writes a text of so many bytes.
+type Shape = (&'static str, fn(usize) -> String);
+
 /// Texts of any length, each long in another way.
-fn shapes() -> [(&'static str, fn(usize) -> String); 4] {
+fn shapes() -> [Shape; 4] {
     [
         ("statements", |bytes| {
             let statement = format!("{TEN_LINES};\n");

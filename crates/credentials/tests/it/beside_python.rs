@@ -16,7 +16,10 @@ const PROFILES: &str = r#"{"uri": "grpc://ignored:1", "default_profile": "b", "p
     "wrong": [], "x.y_z-1": {}}}"#;
 const NO_DEFAULT: &str = r#"{"profiles": {"a": {}}}"#;
 
-fn cases() -> Vec<(&'static str, Option<&'static str>, Vec<(&'static str, &'static str)>)> {
+/// A configuration, the profile that is asked for, and the environment.
+type Case = (&'static str, Option<&'static str>, Vec<(&'static str, &'static str)>);
+
+fn cases() -> Vec<Case> {
     vec![
         ("{}", None, vec![]),
         ("{}", Some("a"), vec![]),

@@ -14,10 +14,13 @@ use tokio::net::TcpListener;
 /// Answers a token request, given its form fields and its number from 0: a status and a JSON body.
 type Answer = dyn Fn(&[(String, String)], usize) -> (u16, Value) + Send + Sync;
 
+/// The fields of a request's form.
+type Form = Vec<(String, String)>;
+
 pub(crate) struct SmallProvider {
     pub(crate) issuer: String,
     /// The form of every token request.
-    pub(crate) requests: Arc<Mutex<Vec<Vec<(String, String)>>>>,
+    pub(crate) requests: Arc<Mutex<Vec<Form>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -79,8 +82,7 @@ impl SmallProvider {
                             "/.well-known/openid-configuration" => (200, discovery),
                             "/device" => (200, device),
                             "/token" => {
-                                let form: Vec<(String, String)> =
-                                    url::form_urlencoded::parse(&body).into_owned().collect();
+                                let form: Form = url::form_urlencoded::parse(&body).into_owned().collect();
                                 let number = {
                                     let mut seen = seen.lock().unwrap();
                                     seen.push(form.clone());
