@@ -141,7 +141,7 @@ pub(crate) struct GuardArgs {
 /// What no plan may touch.
 #[derive(Debug, Args)]
 pub(crate) struct ProtectArgs {
-    /// Leave these view instances alone; * and ? are wildcards; may be repeated. Those of [partitions] protect in
+    /// Leave these view instances alone; * and ? are wildcards; may be repeated. Those of partitions.protect in
     /// lakepilot.toml are left alone as well
     #[arg(long, value_name = "VIEW_SET/INSTANCE")]
     pub(crate) protect: Vec<String>,
