@@ -177,20 +177,35 @@ impl FlightClient {
 
     /// Does the work, and does it once more when the server refuses the credentials and there are others to be had. Nothing
     /// has come out of it by then.
-    async fn renewing<T, F: Future<Output = Result<T>> + Send>(&self, work: impl Fn() -> F + Send + Sync) -> Result<T> {
-        let Some(provider) = &self.shared.config.provider else {
+    /// Getting credentials takes from the time of the whole query, here as for each of its calls.
+    async fn renewing<T, F: Future<Output = Result<T>> + Send>(
+        &self,
+        call: Call,
+        deadline: Deadline,
+        work: impl Fn() -> F + Send + Sync,
+    ) -> Result<T> {
+        let config = &self.shared.config;
+        let Some(provider) = &config.provider else {
             return work().await;
         };
         // Those that the first call is about to send: a provider that has newer ones by then need not ask for more.
-        let sent = call::provided(provider.as_ref()).await?;
+        let sent = deadline
+            .bound(
+                &mut deadline.no_wait(),
+                call,
+                &config.url,
+                call::provided(provider.as_ref()),
+            )
+            .await
+            .flatten()?;
         match work().await {
             Err(error) if error.kind() == ErrorKind::Unauthenticated => {
                 tracing::debug!(%error, "the credentials were refused");
-                if provider.renew(&sent).await? {
-                    work().await
-                } else {
-                    Err(error)
-                }
+                let renewed = provider.renew(&sent);
+                let renewed = deadline
+                    .bound(&mut deadline.no_wait(), call, &config.url, renewed)
+                    .await;
+                if renewed.flatten()? { work().await } else { Err(error) }
             }
             result => result,
         }
@@ -203,7 +218,7 @@ impl FlightClient {
         query: Option<&Query>,
         deadline: Deadline,
     ) -> Result<RecordBatchStream> {
-        self.renewing(|| async {
+        self.renewing(Call::FlightInfo, deadline, || async {
             let (info, home) = self.flight_info(packed(command), query, deadline).await?;
             results::open(Arc::clone(&self.shared), home, info, query.cloned(), deadline).await
         })
@@ -216,7 +231,9 @@ impl FlightClient {
             transaction_id: None,
         };
         let body = self
-            .renewing(|| self.shared.action(Call::Prepare, packed(&request), deadline))
+            .renewing(Call::Prepare, deadline, || {
+                self.shared.action(Call::Prepare, packed(&request), deadline)
+            })
             .await?
             .ok_or_else(|| self.not_flight_sql(Call::Prepare, "it answered with nothing"))?;
         Any::decode(body)
@@ -273,7 +290,8 @@ impl QueryService for FlightClient {
                     let shared = Arc::clone(&self.shared);
                     results::open(shared, home, info.clone(), Some(query.clone()), deadline)
                 };
-                self.renewing(|| self.shared.connections.with_failover(open)).await
+                self.renewing(Call::Get, deadline, || self.shared.connections.with_failover(open))
+                    .await
             }
         }
     }

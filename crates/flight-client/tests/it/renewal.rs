@@ -91,3 +91,28 @@ async fn a_provider_without_others_leaves_the_refusal_as_it_is() {
     assert!(error.message().contains("invalid token"), "{error}");
     assert_eq!(server.calls().len(), 1);
 }
+
+/// Never gives anything.
+struct Stuck;
+
+#[async_trait]
+impl CredentialProvider for Stuck {
+    async fn headers(&self) -> Result<HeaderMap> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_ends_with_the_query() {
+    for spelling in [QuerySpelling::FlightInfo, QuerySpelling::DirectTicket] {
+        let server = TestServer::start(answering(sending(&[batch(&[1])]))).await;
+        let config = config(&server)
+            .with_spelling(spelling)
+            .with_query_deadline(std::time::Duration::from_millis(50))
+            .with_credentials(Arc::new(Stuck));
+        let client = FlightClient::connect(config).await.unwrap();
+        assert_eq!(client.run(&query()).await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(client.prepare(&query()).await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(server.calls().is_empty());
+    }
+}
