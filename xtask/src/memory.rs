@@ -16,6 +16,11 @@ use crate::cargo::{self, Workspace};
 
 const SQL: &str = "SELECT * FROM log_entries";
 
+/// The days that the lake is of, with `DAYS`: slices are pieces of a time range, and a lake that is kept has the same one.
+const BEGIN: &str = "2026-01-01T00:00:00Z";
+const END: &str = "2026-01-15T00:00:00Z";
+const DAYS: &str = "14";
+
 /// The budget that the promise is about, in megabytes, as `--memory-mb` has it.
 const BUDGET_MB: &str = "64";
 
@@ -146,12 +151,14 @@ fn generated(program: &Path, folder: &Path, rows: u64) -> Result<PathBuf> {
             fs::remove_dir_all(&unfinished).with_context(|| format!("remove {}", unfinished.display()))?;
         }
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-        cargo::output(
-            Command::new(program)
-                .args(["lake", "generate"])
-                .arg(&unfinished)
-                .args(["--rows", &rows.to_string()]),
-        )?;
+        cargo::output(Command::new(program).args(["lake", "generate"]).arg(&unfinished).args([
+            "--rows",
+            &rows.to_string(),
+            "--days",
+            DAYS,
+            "--end",
+            END,
+        ]))?;
         fs::rename(&unfinished, &lake).with_context(|| format!("make {}", lake.display()))?;
     }
     Ok(lake)
@@ -211,6 +218,7 @@ fn measure(program: &Path, server: &Server, folder: &Path, case: &Case) -> Resul
     let mut command = Command::new(program);
     command
         .args(["run", "--quiet", "--estimate", "none", "--url", &server.url])
+        .args(["--begin", BEGIN, "--end", END])
         .arg("--stats")
         .arg(&statistics)
         .args(case.arguments);

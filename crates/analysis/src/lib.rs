@@ -64,6 +64,7 @@ mod size;
 mod slicing;
 mod source;
 mod syntax;
+mod tokens;
 
 pub use analyzer::{Analysis, Analyzer, StatementAnalysis, validate};
 pub use config::{Config, Level};

@@ -5,10 +5,11 @@ use std::ops::Range;
 use sqlparser::ast::Statement;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError, Whitespace};
+use sqlparser::tokenizer::{Token, TokenWithSpan, TokenizerError, Whitespace};
 
 use crate::dialect::BoundedDialect;
 use crate::source::Source;
+use crate::tokens::tokenize;
 
 /// How deep brackets may nest. The service's parser gives up at fifty levels of expressions; a text beyond this is
 /// refused before it costs anything.
@@ -42,8 +43,7 @@ pub(crate) struct ParsedStatement {
 
 /// The statements of a text. An empty text has one, which is a syntax error.
 pub(crate) fn parse(source: &Source<'_>) -> Vec<ParsedStatement> {
-    let mut tokens = Vec::new();
-    let tokenized = Tokenizer::new(&BoundedDialect::new(0), source.text()).tokenize_with_location_into_buf(&mut tokens);
+    let (tokens, tokenized) = tokenize(source.text());
     let mut statements = Vec::new();
     for piece in split(tokens) {
         if piece.iter().any(is_significant) {
@@ -358,10 +358,8 @@ mod tests {
     /// How many tokens a statement has, and how often the parser asks its dialect something before it is done with it.
     fn work(sql: &str) -> (usize, usize) {
         let source = Source::new(sql);
-        let mut tokens = Vec::new();
-        Tokenizer::new(&BoundedDialect::new(0), sql)
-            .tokenize_with_location_into_buf(&mut tokens)
-            .unwrap();
+        let (tokens, outcome) = tokenize(sql);
+        outcome.unwrap();
         let dialect = BoundedDialect::new(tokens.len());
         let count = tokens.len();
         parse_statement(&source, &dialect, tokens);
