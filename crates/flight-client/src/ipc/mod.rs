@@ -101,6 +101,7 @@ impl Decoder {
             .data()
             .ok_or_else(|| protocol("a dictionary has no values"))?;
         check_body(&values, &body, None, self.max_message_bytes)?;
+        let body = self.shape.aligned(body);
         let dictionaries = &mut self.dictionaries;
         guarded("a dictionary", || {
             read_dictionary(&body, dictionary, schema, dictionaries, &message.version())
@@ -118,6 +119,7 @@ impl Decoder {
             .ok_or_else(|| protocol("a record batch message has no record batch"))?;
         check_body(&batch, &body, Some(&self.shape), self.max_message_bytes)?;
         let version = message.version();
+        let body = self.shape.aligned(body);
         // Buffers that are not aligned for their type are copied, one by one; text is used where it arrived.
         let batch = guarded("a record batch", || {
             RecordBatchDecoder::try_new(&body, batch, Arc::clone(schema), &self.dictionaries, &version)?

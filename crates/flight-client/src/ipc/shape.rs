@@ -1,6 +1,10 @@
 //! What a batch of a schema is made of, so that one of another schema is not read as if it had this one.
 
+use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::{DataType, Field};
+
+/// What a type of Arrow may ask for at most, and what every buffer of a body is set off by.
+const ALIGNMENT: usize = 8;
 
 /// How many pieces of each kind the columns of a batch have together, nested ones too.
 ///
@@ -16,6 +20,8 @@ pub(super) struct Shape {
     views: usize,
     /// Whether there are types whose buffers are not the same in all versions of the format.
     varies: bool,
+    /// Whether there are unions.
+    unions: bool,
 }
 
 impl Shape {
@@ -29,6 +35,17 @@ impl Shape {
     /// besides.
     pub(super) fn fits(&self, nodes: usize, buffers: i64, views: usize, variadic: i64) -> bool {
         nodes == self.nodes && views == self.views && (self.varies || buffers == self.buffers.saturating_add(variadic))
+    }
+
+    /// The body of a batch as Arrow's reader can take it: for unions, whose offsets it reads where they lie, and panics
+    /// where they are not aligned.
+    pub(super) fn aligned(&self, body: Buffer) -> Buffer {
+        if !self.unions || body.as_ptr().align_offset(ALIGNMENT) == 0 {
+            return body;
+        }
+        let mut copy = MutableBuffer::with_capacity(body.len());
+        copy.extend_from_slice(&body);
+        copy.into()
     }
 
     fn add(&mut self, data_type: &DataType) {
@@ -48,6 +65,7 @@ impl Shape {
             }
             DataType::Union(fields, _) => {
                 self.varies = true;
+                self.unions = true;
                 fields.iter().for_each(|(_, field)| self.add(field.data_type()));
                 (0, &[])
             }
@@ -59,7 +77,12 @@ impl Shape {
                 self.varies = true;
                 (0, &[])
             }
-            // Numbers, times, fixed sizes, and the keys of a dictionary: which are null, and what they are.
+            DataType::Dictionary(_, values) => {
+                let values = Field::new("", values.as_ref().clone(), true);
+                self.unions |= Self::of(std::iter::once(&values)).unions;
+                (2, &[])
+            }
+            // Numbers, times and fixed sizes: which are null, and what they are.
             _ => (2, &[]),
         };
         self.buffers += buffers;

@@ -3,10 +3,12 @@
 use super::*;
 use arrow::array::{
     Array, AsArray, DictionaryArray, Int32Array, Int64Array, ListArray, StringArray, StringViewArray, StructArray,
+    UnionArray,
 };
-use arrow::datatypes::{Field, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, UnionFields};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 const LIMIT: usize = 1 << 20;
@@ -107,6 +109,41 @@ fn every_kind_of_column_comes_back() {
             .unwrap(),
     ] {
         assert_eq!(decode_all(messages(&batches, options)).unwrap(), batches);
+    }
+}
+
+/// Bytes that lie where no type but bytes is aligned, as those of a message within a frame may.
+fn misaligned(bytes: &[u8]) -> Bytes {
+    let mut place = vec![0; bytes.len() + 8];
+    let start = (0..8).find(|start| (place.as_ptr() as usize + start) % 2 == 1).unwrap();
+    place[start..start + bytes.len()].copy_from_slice(bytes);
+    Bytes::from(place).slice(start..start + bytes.len())
+}
+
+#[test]
+fn unions_come_back_wherever_their_message_lies() {
+    let fields = [
+        Field::new("number", DataType::Int64, true),
+        Field::new("text", DataType::Utf8, true),
+    ];
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(5), None]));
+    let words: ArrayRef = Arc::new(StringArray::from(vec!["one"]));
+    let union = UnionArray::try_new(
+        UnionFields::try_new([0, 1], fields).unwrap(),
+        vec![0, 1, 0].into(),
+        Some(vec![0, 0, 1].into()),
+        vec![numbers, words],
+    )
+    .unwrap();
+    let union: ArrayRef = Arc::new(union);
+    let within = DictionaryArray::new(Int32Array::from(vec![2, 1]), Arc::clone(&union));
+    for column in [union, Arc::new(within)] {
+        let sent = [RecordBatch::try_from_iter([("value", column)]).unwrap()];
+        let mut messages = messages(&sent, IpcWriteOptions::default());
+        for message in &mut messages {
+            message.data_body = misaligned(&message.data_body);
+        }
+        assert_eq!(decode_all(messages).unwrap(), sent);
     }
 }
 
