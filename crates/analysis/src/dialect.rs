@@ -7,7 +7,7 @@ use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, GenericDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Word};
+use sqlparser::tokenizer::{Span, Token, Word};
 
 /// What DataFusion, and so the service, parses with unless it is configured otherwise.
 static GENERIC: GenericDialect = GenericDialect {};
@@ -164,24 +164,36 @@ fn plain_operand(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     let first = parser.peek_token_ref();
     match &first.token {
         Token::Word(word) if is_name(word) => {
-            let is_alone = match &parser.peek_nth_token_ref(1).token {
-                // The rest of `a.b` is put on by the parser.
-                Token::Period => {
-                    matches!(parser.peek_nth_token_ref(2).token, Token::Word(_))
-                        && ends_operand(&parser.peek_nth_token_ref(3).token)
-                }
-                next => ends_operand(next),
-            };
-            if !is_alone {
-                return None;
+            let (column, tokens) = column(parser, word, first.span)?;
+            for _ in 0..tokens {
+                parser.advance_token();
             }
-            let name = word.to_ident(first.span);
-            parser.advance_token();
-            Some(Ok(Expr::Identifier(name)))
+            Some(Ok(column))
         }
         Token::Number(..) | Token::SingleQuotedString(_) if ends_operand(&parser.peek_nth_token_ref(1).token) => {
             Some(parser.parse_value().map(Expr::Value))
         }
+        _ => None,
+    }
+}
+
+/// The column that a word is, or that it is the table of, and how many tokens that takes.
+fn column(parser: &Parser<'_>, word: &Word, span: Span) -> Option<(Expr, usize)> {
+    match &parser.peek_nth_token_ref(1).token {
+        Token::Period => {
+            let second = parser.peek_nth_token_ref(2);
+            let Token::Word(name) = &second.token else { return None };
+            if !ends_operand(&parser.peek_nth_token_ref(3).token) {
+                return None;
+            }
+            if is_name(name) {
+                let names = vec![word.to_ident(span), name.to_ident(second.span)];
+                return Some((Expr::CompoundIdentifier(names), 3));
+            }
+            // The parser puts it on, and says what is wrong with it.
+            Some((Expr::Identifier(word.to_ident(span)), 1))
+        }
+        next if ends_operand(next) => Some((Expr::Identifier(word.to_ident(span)), 1)),
         _ => None,
     }
 }
@@ -312,6 +324,12 @@ mod tests {
             "value",
             "l.time",
             "l.\"end\"",
+            "l.end",
+            "l.interval",
+            "l.level",
+            "\"l\".\"time\"",
+            "l.'time'",
+            "l.1",
             "\"Time\"",
             "a.b.c",
             "a[1]",

@@ -4,7 +4,6 @@
 //! queries are made of words, numbers, simple literals and few operators, all ASCII. Those are read here, byte by byte, and
 //! become the very tokens that it makes of them; of anything else nothing is assumed, and it reads the whole text.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
@@ -14,15 +13,15 @@ use sqlparser::tokenizer::{
 
 use crate::dialect::BoundedDialect;
 
-/// Longer words are no keywords.
-const LONGEST_KEYWORD: usize = 40;
-
 /// How many bytes of text a token takes, on average, when spaces are not counted: for the first allocation.
-const BYTES_PER_TOKEN: usize = 4;
+const BYTES_PER_TOKEN: usize = 5;
 
-static KEYWORDS: LazyLock<HashMap<&'static [u8], Keyword>> = LazyLock::new(|| {
-    let keywords = ALL_KEYWORDS.iter().map(|keyword| keyword.as_bytes());
-    keywords.zip(ALL_KEYWORDS_INDEX.iter().copied()).collect()
+/// Where the keywords of each letter begin in the sorted list, and where those of the last one end.
+static LETTERS: LazyLock<[usize; 27]> = LazyLock::new(|| {
+    std::array::from_fn(|letter| {
+        ALL_KEYWORDS
+            .partition_point(|keyword| keyword.bytes().next().map(usize::from) < Some(usize::from(b'A') + letter))
+    })
 });
 
 /// The tokens of a text, without the spaces and tabs that mean nothing, and the error that the rest has, if any.
@@ -261,14 +260,17 @@ impl<'a> Plain<'a> {
     }
 }
 
+/// The keyword that a word is, whatever its case: searched for among those that begin with the same letter.
 fn keyword(word: &str) -> Keyword {
-    let mut upper = [0; LONGEST_KEYWORD];
-    let Some(upper) = upper.get_mut(..word.len()) else {
+    let first = word.bytes().next().unwrap_or_default().to_ascii_uppercase();
+    let letter = usize::from(first).wrapping_sub(usize::from(b'A'));
+    let (Some(&from), Some(&to)) = (LETTERS.get(letter), LETTERS.get(letter.wrapping_add(1))) else {
         return Keyword::NoKeyword;
     };
-    upper.copy_from_slice(word.as_bytes());
-    upper.make_ascii_uppercase();
-    KEYWORDS.get(&*upper).copied().unwrap_or(Keyword::NoKeyword)
+    let upper = || word.bytes().map(|byte| byte.to_ascii_uppercase());
+    ALL_KEYWORDS[from..to]
+        .binary_search_by(|keyword| keyword.bytes().cmp(upper()))
+        .map_or(Keyword::NoKeyword, |place| ALL_KEYWORDS_INDEX[from + place])
 }
 
 #[cfg(test)]
@@ -309,13 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn no_keyword_is_longer_than_what_is_looked_up() {
-        assert!(ALL_KEYWORDS.iter().all(|keyword| keyword.len() <= LONGEST_KEYWORD));
+    fn every_keyword_is_found_and_nothing_else() {
         for (name, expected) in ALL_KEYWORDS.iter().zip(ALL_KEYWORDS_INDEX) {
             assert_eq!(keyword(&name.to_ascii_lowercase()), *expected);
         }
         assert_eq!(keyword("log_entries"), Keyword::NoKeyword);
-        assert_eq!(keyword(&"x".repeat(100)), Keyword::NoKeyword);
+        assert_eq!(keyword("_"), Keyword::NoKeyword);
+        assert_eq!(keyword("selec"), Keyword::NoKeyword);
+        assert_eq!(keyword("zzz"), Keyword::NoKeyword);
     }
 
     #[test]

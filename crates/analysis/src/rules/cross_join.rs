@@ -85,6 +85,9 @@ fn connect_all(
     connect: &impl Fn(usize, usize, &mut Vec<usize>),
 ) {
     for conjunct in conjuncts(condition) {
+        if groups.iter().all(|group| *group == groups[0]) {
+            return;
+        }
         let mut named = Vec::new();
         let mut inside = vec![conjunct];
         let mut queries = Vec::new();
