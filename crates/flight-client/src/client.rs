@@ -20,6 +20,7 @@ use crate::config::{ClientConfig, QuerySpelling};
 use crate::connection::{Connection, Connections};
 use crate::deadline::Deadline;
 use crate::ipc::decode_schema;
+use crate::login::HandshakeTokens;
 use crate::results;
 use crate::status::Call;
 
@@ -40,7 +41,7 @@ pub struct FlightClient {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
-    pub(crate) connections: Connections,
+    pub(crate) connections: Arc<Connections>,
     cannot_cancel: AtomicBool,
 }
 
@@ -128,10 +129,15 @@ impl FlightClient {
         Self::unconnected(config)
     }
 
-    fn unconnected(config: ClientConfig) -> Result<Self> {
+    fn unconnected(mut config: ClientConfig) -> Result<Self> {
+        let connections = Arc::new(Connections::new(&config)?);
+        if let Some(login) = config.login.take() {
+            let tokens = HandshakeTokens::new(login, config.clone(), Arc::clone(&connections));
+            config.provider = Some(Arc::new(tokens));
+        }
         Ok(Self {
             shared: Arc::new(Shared {
-                connections: Connections::new(&config)?,
+                connections,
                 config,
                 cannot_cancel: AtomicBool::new(false),
             }),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lakepilot_query::{Error, ErrorKind, Result};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::address::ServerUrl;
 use crate::attribution::Attribution;
 use crate::credentials::{CredentialProvider, StaticCredentials};
 use crate::deadline::Limits;
+use crate::login::Login;
+use crate::proxy::ProxySettings;
+use crate::tls::TlsSettings;
 
 /// 500 MB/s over a round trip of 60 ms.
 const DEFAULT_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
@@ -51,8 +52,10 @@ pub struct ClientConfig {
     pub(crate) url: ServerUrl,
     pub(crate) headers: StaticCredentials,
     pub(crate) provider: Option<Arc<dyn CredentialProvider>>,
+    pub(crate) login: Option<Login>,
     pub(crate) attribution: Attribution,
-    pub(crate) ca_certificates: Vec<Vec<u8>>,
+    pub(crate) tls: TlsSettings,
+    pub(crate) proxy: ProxySettings,
     pub(crate) connect_timeout: Duration,
     pub(crate) limits: Limits,
     pub(crate) ping_interval: Option<Duration>,
@@ -79,8 +82,10 @@ impl ClientConfig {
             url: ServerUrl::parse(url.as_ref())?,
             headers: StaticCredentials::new(),
             provider: None,
+            login: None,
             attribution: Attribution::new(),
-            ca_certificates: Vec::new(),
+            tls: TlsSettings::default(),
+            proxy: ProxySettings::none(),
             connect_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             ping_interval: None,
@@ -126,7 +131,20 @@ impl ClientConfig {
     #[must_use]
     pub fn with_credentials(mut self, provider: Arc<dyn CredentialProvider>) -> Self {
         self.provider = Some(provider);
+        self.login = None;
         self
+    }
+
+    /// Logs in with a user name and a password before the first call, by Flight's `Handshake`, and sends the token that comes
+    /// back with every call, as pyarrow's `authenticate_basic_token` does. When a server refuses the token it is asked for
+    /// another, once. Takes the place of [`with_credentials`](Self::with_credentials), and the other way round.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the user name is empty or has a `:` in it.
+    pub fn with_basic_login(mut self, user: &str, password: &str) -> Result<Self> {
+        self.login = Some(Login::new(user, password)?);
+        self.provider = None;
+        Ok(self)
     }
 
     /// Says something else of the calling program.
@@ -141,24 +159,49 @@ impl ClientConfig {
     /// # Errors
     /// `InvalidInput` when there is no certificate in it, or one that cannot be read.
     pub fn with_ca_certificate(mut self, pem: impl AsRef<[u8]>) -> Result<Self> {
-        let pem = pem.as_ref();
-        let certificates = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| invalid_certificate(&format!("is damaged ({error})")))?;
-        if certificates.is_empty() {
-            return Err(invalid_certificate("holds no certificate"));
-        }
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in certificates {
-            roots.add(certificate).map_err(|error| {
-                invalid_certificate(&format!("holds a certificate that cannot be an authority ({error})"))
-            })?;
-        }
-        self.ca_certificates.push(pem.to_vec());
+        self.tls.add_authority(pem.as_ref())?;
         Ok(self)
     }
 
-    /// How long connecting may take, with name resolution and the TLS handshake. 10 seconds unless set.
+    /// Shows a certificate to servers that ask who is calling (mutual TLS): the certificate in PEM, with those between it and
+    /// its authority after it, and its key in PEM, not encrypted. It is shown to every server that asks, the locations of a
+    /// result among them; the key stays here.
+    ///
+    /// # Errors
+    /// `InvalidInput` when one of them cannot be read, or the key is another's. The key is never in the error.
+    pub fn with_client_certificate(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self> {
+        self.tls.set_identity(certificate.as_ref(), key.as_ref())?;
+        Ok(self)
+    }
+
+    /// The name that the certificates of servers have to be for, in place of the host in their URL: for a server that is
+    /// reached by its address or through a port that was forwarded.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is neither a host name nor an IP address.
+    pub fn with_tls_server_name(mut self, name: &str) -> Result<Self> {
+        self.tls.set_server_name(name)?;
+        Ok(self)
+    }
+
+    /// Takes any certificate of a server: TLS then keeps nobody out who is on the way. For tests and emergencies; each
+    /// connection is warned about with `tracing`. Better is [`with_ca_certificate`](Self::with_ca_certificate) or
+    /// [`with_tls_server_name`](Self::with_tls_server_name).
+    #[must_use]
+    pub fn without_certificate_verification(mut self) -> Self {
+        self.tls.verify_nothing();
+        self
+    }
+
+    /// Reaches servers through HTTP proxies. None unless set: the environment is read by
+    /// [`ProxySettings::from_environment`] only.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: ProxySettings) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// How long connecting may take, with name resolution, a proxy and the TLS handshake. 10 seconds unless set.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -301,15 +344,8 @@ impl ClientConfig {
 
     /// Whether a call tells the server something secret.
     pub(crate) fn has_credentials(&self) -> bool {
-        self.provider.is_some() || !self.headers.is_empty()
+        self.provider.is_some() || self.login.is_some() || !self.headers.is_empty()
     }
-}
-
-fn invalid_certificate(problem: &str) -> Error {
-    Error::new(
-        ErrorKind::InvalidInput,
-        format!("the CA certificate {problem}: give a PEM file with '-----BEGIN CERTIFICATE-----' in it"),
-    )
 }
 
 impl fmt::Debug for ClientConfig {
@@ -318,8 +354,10 @@ impl fmt::Debug for ClientConfig {
             .field("url", &format_args!("{}", self.url))
             .field("headers", &self.headers)
             .field("provider", &self.provider.as_ref().map(|_| "..."))
+            .field("login", &self.login)
             .field("attribution", &self.attribution)
-            .field("ca_certificates", &self.ca_certificates.len())
+            .field("tls", &self.tls)
+            .field("proxy", &self.proxy)
             .field("connect_timeout", &self.connect_timeout)
             .field("limits", &self.limits)
             .field("ping_interval", &self.ping_interval)
@@ -340,26 +378,6 @@ mod tests {
 
     fn config() -> ClientConfig {
         ClientConfig::new("grpc://localhost").unwrap()
-    }
-
-    #[test]
-    fn a_file_that_is_no_certificate_is_refused() {
-        for (pem, says) in [
-            (&b""[..], "holds no certificate"),
-            (b"not a certificate", "holds no certificate"),
-            (
-                b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                "cannot be an authority",
-            ),
-            (
-                b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
-                "damaged",
-            ),
-        ] {
-            let error = config().with_ca_certificate(pem).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            assert!(error.message().contains(says), "{error}");
-        }
     }
 
     #[test]

@@ -132,7 +132,11 @@ impl Connection {
 
     /// The error that a status from this server is.
     pub(crate) fn error(&self, status: Status, call: Call) -> Error {
-        let error = error_from_status(status, call, &self.url);
+        let from_connection = std::error::Error::source(&status).is_some();
+        let mut error = error_from_status(status, call, &self.url);
+        if from_connection {
+            error = self.wire.route.on_the_way(error);
+        }
         if !self.with_credentials && error.kind() == ErrorKind::Unauthenticated {
             return error.context("the result lies on another host, which is not told the credentials of this server");
         }

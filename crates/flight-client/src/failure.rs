@@ -12,6 +12,7 @@ use rustls::CertificateError;
 use tonic::{Code, Status};
 
 use crate::address::ServerUrl;
+use crate::proxy::ProxyError;
 use crate::status::Call;
 
 /// The error for a connection that could not be made.
@@ -55,6 +56,9 @@ fn classify(error: &(dyn StdError + 'static), url: &ServerUrl, limit: Option<Dur
         if let Some(tls) = tls_error(error) {
             return Some(from_tls_error(tls, url));
         }
+        if let Some(proxy) = error.downcast_ref::<ProxyError>() {
+            return Some(proxy.to_error(url));
+        }
         if let Some(expired) = error.downcast_ref::<tonic::TimeoutExpired>() {
             return Some(Error::new(
                 ErrorKind::TimedOut,
@@ -85,6 +89,9 @@ fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
 }
 
 fn from_io_error(error: &io::Error, url: &ServerUrl, limit: Option<Duration>, dns: bool) -> Error {
+    if let Some(alert) = alert_in_words(error) {
+        return from_alert(&alert, url);
+    }
     if dns {
         return Error::new(
             ErrorKind::Unavailable,
@@ -152,16 +159,41 @@ fn from_tls_error(error: &rustls::Error, url: &ServerUrl) -> Error {
             ErrorKind::Protocol,
             format!("what answers at {url} does not speak TLS; {}", protocol_hint(url)),
         ),
-        Tls::AlertReceived(alert) => Error::new(
-            ErrorKind::Protocol,
-            format!("the server at {url} refused the TLS handshake ({alert:?})"),
-        ),
+        Tls::AlertReceived(alert) => from_alert(&format!("{alert:?}"), url),
         Tls::NoApplicationProtocol => Error::new(
             ErrorKind::Protocol,
             format!("the server at {url} speaks TLS but not HTTP/2, which gRPC needs"),
         ),
         _ => Error::new(ErrorKind::Protocol, format!("the TLS handshake with {url} failed")),
     }
+}
+
+/// What the server said when it ended TLS, by the name that rustls has for it.
+fn from_alert(alert: &str, url: &ServerUrl) -> Error {
+    let message = match alert {
+        "CertificateRequired" => format!("the server at {url} wants a client certificate: give one, and its key"),
+        // A client sends these about the certificate of a server; a server has none but ours to speak of.
+        "BadCertificate"
+        | "UnsupportedCertificate"
+        | "CertificateRevoked"
+        | "CertificateExpired"
+        | "CertificateUnknown"
+        | "UnknownCA"
+        | "DecryptError"
+        | "AccessDenied" => format!(
+            "the server at {url} does not accept the client certificate ({alert}), or wants one and was given none: give one \
+             that is signed by an authority which the server trusts, and has not expired"
+        ),
+        _ => format!("the server at {url} refused the TLS handshake ({alert})"),
+    };
+    Error::new(ErrorKind::Protocol, message)
+}
+
+/// The alert that is in the words of an error. A server refuses our certificate when the handshake is over for this side, and
+/// h2, which reads by then, keeps of an error only its words.
+fn alert_in_words(error: &io::Error) -> Option<String> {
+    let words = error.get_ref()?.to_string();
+    Some(words.strip_prefix("received fatal alert: ")?.to_owned())
 }
 
 fn certificate_message(error: &CertificateError, url: &ServerUrl) -> String {
@@ -171,7 +203,10 @@ fn certificate_message(error: &CertificateError, url: &ServerUrl) -> String {
              (PEM) as the CA certificate"
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the certificate of {url} is for another host name: use a name that it was made for in the URL")
+            format!(
+                "the certificate of {url} is for another host name: use a name that it was made for in the URL, or give it as \
+                 the TLS server name"
+            )
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             format!(

@@ -50,6 +50,14 @@
 //!   a server could name any address.
 //! - **Replicas.** With several servers ([`ClientConfig::with_replica`]) a client goes to one of them, and on to the next when
 //!   it is gone.
+//! - **TLS.** A server's certificate is checked against the authorities of the system, Mozilla's, and those that are
+//!   [given](ClientConfig::with_ca_certificate), for the host or [another name](ClientConfig::with_tls_server_name). Servers that
+//!   ask for one are shown a [client certificate](ClientConfig::with_client_certificate).
+//! - **Proxies.** [`ProxySettings`] says which servers are reached by `CONNECT` through which HTTP proxy; the environment is read
+//!   only when it is told to.
+//! - **Credentials** are fixed headers, a [`CredentialProvider`] that is asked before every call, or a
+//!   [user name and a password](ClientConfig::with_basic_login) that Flight's `Handshake` makes a token of. What a server refuses
+//!   is renewed once.
 //! - **Calling off.** Dropping a stream, or the future of a call, ends the call on the server. A result in several parts is
 //!   called off with `CancelFlightInfo` too, where the server has it.
 //! - **Time.** Every wait for the server has a limit that nobody has to set: connecting, a call with one answer
@@ -81,14 +89,17 @@ mod failure;
 mod headers;
 mod ingestion;
 mod ipc;
+mod login;
 mod messages;
 mod parts;
 mod pool;
+mod proxy;
 mod quick_ack;
 mod results;
 mod retry_info;
 mod server_metadata;
 mod status;
+mod tls;
 mod transport;
 
 pub use attribution::Attribution;
@@ -102,6 +113,7 @@ pub use ingestion::BulkIngestion;
 pub use ingestion::MockBulkIngestion;
 #[cfg(feature = "fuzzing")]
 pub use ipc::decode_messages;
+pub use proxy::ProxySettings;
 #[cfg(feature = "mock")]
 pub use server_metadata::MockServerMetadata;
 pub use server_metadata::{SchemaFilter, ServerMetadata, TableFilter};

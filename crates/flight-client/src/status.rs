@@ -19,6 +19,7 @@ pub(crate) enum Call {
     Ingest,
     Cancel,
     Renew,
+    Handshake,
 }
 
 impl Call {
@@ -38,6 +39,7 @@ impl fmt::Display for Call {
             Self::Ingest => "DoPut",
             Self::Cancel => "CancelFlightInfo",
             Self::Renew => "RenewFlightEndpoint",
+            Self::Handshake => "Handshake",
         })
     }
 }

@@ -7,12 +7,13 @@ use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use lakepilot_query::{Error, ErrorKind, Result};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::address::ServerUrl;
 use crate::config::{ClientConfig, MOST_WINDOW_BYTES};
 use crate::failure;
+use crate::proxy::HttpProxy;
 use crate::quick_ack::QuickAckStream;
 
 /// The plain Flight client: the Flight SQL one of arrow-flight panics when a server closes without a result.
@@ -36,6 +37,7 @@ const HEADERS_BYTES: u32 = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     endpoint: Endpoint,
+    proxy: Option<HttpProxy>,
     max_message_bytes: usize,
 }
 
@@ -44,22 +46,31 @@ impl Route {
         keep_blocks();
         Ok(Self {
             endpoint: endpoint(config, url)?,
+            proxy: config.proxy.on_the_way_to(url).cloned(),
             max_message_bytes: config.max_message_bytes,
         })
     }
 
     /// A connection that is there, or an error that says why not.
     pub(crate) async fn connect(&self, config: &ClientConfig, url: &ServerUrl) -> Result<Channel> {
-        tracing::debug!(%url, "connecting");
+        tracing::debug!(%url, proxy = ?self.proxy, "connecting");
         self.endpoint
-            .connect_with_connector(connector())
+            .connect_with_connector(connector(self.proxy.clone()))
             .await
-            .map_err(|error| failure::from_connect_error(error, url, config.connect_timeout))
+            .map_err(|error| self.on_the_way(failure::from_connect_error(error, url, config.connect_timeout)))
     }
 
     /// A connection that is made with the first call.
     pub(crate) fn connect_lazily(&self) -> Channel {
-        self.endpoint.connect_with_connector_lazy(connector())
+        self.endpoint.connect_with_connector_lazy(connector(self.proxy.clone()))
+    }
+
+    /// The error of a connection, which may be the fault of the proxy that it goes through.
+    pub(crate) fn on_the_way(&self, error: Error) -> Error {
+        match self.proxy.as_ref().map(ToString::to_string) {
+            Some(proxy) if !error.message().contains(&proxy) => error.context(format!("through the proxy {proxy}")),
+            _ => error,
+        }
     }
 
     /// The calls of a server over a channel.
@@ -94,35 +105,31 @@ fn endpoint(config: &ClientConfig, url: &ServerUrl) -> Result<Endpoint> {
         None => endpoint,
     };
     if url.is_tls() {
-        with_tls(endpoint, config)
+        config.tls.apply(endpoint, url)
     } else {
         Ok(endpoint)
     }
 }
 
-fn with_tls(endpoint: Endpoint, config: &ClientConfig) -> Result<Endpoint> {
-    let authorities = config.ca_certificates.iter().map(Certificate::from_pem);
-    let tls = ClientTlsConfig::new().with_webpki_roots().ca_certificates(authorities);
-    // A machine without any system roots, such as a small container, is not an error: the others are there.
-    endpoint
-        .clone()
-        .tls_config(tls.clone().with_native_roots())
-        .or_else(|error| {
-            tracing::debug!(error = ?error, "the system's certificate authorities cannot be read");
-            endpoint.tls_config(tls)
-        })
-        .map_err(|error| Error::new(ErrorKind::InvalidInput, "TLS cannot be set up").with_source(error))
-}
-
-/// TCP with the options that small answers and dead machines need. Tries the addresses of a name side by side.
-fn connector() -> impl Service<Uri, Response = TokioIo<QuickAckStream>, Error = BoxError, Future: Send> + Send + 'static
-{
+/// TCP with the options that small answers and dead machines need, through a proxy if there is one. Tries the addresses of a
+/// name side by side.
+fn connector(
+    proxy: Option<HttpProxy>,
+) -> impl Service<Uri, Response = TokioIo<QuickAckStream>, Error = BoxError, Future: Send> + Send + 'static {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_keepalive(Some(Duration::from_secs(60)));
     http.set_keepalive_interval(Some(Duration::from_secs(15)));
     http.set_keepalive_retries(Some(4));
-    http.map_response(|io| TokioIo::new(QuickAckStream::new(io.into_inner())))
-        .map_err(BoxError::from)
+    tower::service_fn(move |server: Uri| {
+        let (http, proxy) = (http.clone(), proxy.clone());
+        async move {
+            let stream = match proxy {
+                Some(proxy) => proxy.connect(http, &server).await?,
+                None => http.oneshot(server).await?.into_inner(),
+            };
+            Ok(TokioIo::new(QuickAckStream::new(stream)))
+        }
+    })
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lakepilot_flight_client::{
-    BulkIngestion, ClientConfig, CredentialProvider, FlightClient, MockCredentialProvider, StaticCredentials,
+    BulkIngestion, ClientConfig, CredentialProvider, FlightClient, MockCredentialProvider, ProxySettings,
+    StaticCredentials,
 };
 use lakepilot_query::{Error, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream};
 use tonic::Status;
@@ -14,15 +15,17 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::answers::{answering, batch, config, numbered, query, schema, sending, with_endpoints};
 use crate::endpoints::at;
+use crate::proxy::TestProxy;
 use crate::server::{Script, TestServer};
 
 const SECRET: &str = "hunter2";
 
+/// What is logged.
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 }
@@ -138,6 +141,7 @@ async fn errors_of_parts_and_time() -> Vec<Option<Error>> {
     let rows = RecordBatchStream::from_batches(schema(), vec![batch(&[1])]);
     errors.push(client.ingest("table", rows).await.err());
 
+    errors.extend(errors_of_logins_and_proxies(&silent).await);
     let mut provider = MockCredentialProvider::new();
     provider
         .expect_headers()
@@ -161,11 +165,59 @@ async fn errors_of_parts_and_time() -> Vec<Option<Error>> {
     errors
 }
 
+/// What goes wrong with a user name and a password: of a server that is silent, refuses them, or gives a secret token, and of
+/// a proxy that refuses them.
+async fn errors_of_logins_and_proxies(silent: &TestServer) -> Vec<Option<Error>> {
+    let login = |config: ClientConfig| config.with_basic_login("somebody", SECRET).unwrap();
+    let soon = Duration::from_millis(50);
+    let refusing = Script::new().on_handshake(|_| Err(Status::unauthenticated("no")));
+    let refusing = TestServer::start(refusing).await;
+    let giving = Script::new().with_token("another").on_handshake(|headers| {
+        let sent = headers["authorization"].to_str().unwrap().to_owned();
+        assert_eq!(sent, format!("Basic {}", basic(SECRET)));
+        let mut metadata = tonic::metadata::MetadataMap::new();
+        metadata.insert("authorization", format!("Bearer {SECRET}-token").parse().unwrap());
+        Ok(tonic::Response::from_parts(
+            metadata,
+            Ok(Vec::new()),
+            Default::default(),
+        ))
+    });
+    let giving = TestServer::start(giving).await;
+    let mut errors = Vec::new();
+    for config in [
+        login(config(silent)).with_plan_timeout(soon),
+        login(config(&refusing)),
+        login(config(&giving)),
+    ] {
+        let client = FlightClient::connect(config).await.unwrap();
+        tracing::info!(?client, "a client with a password");
+        errors.push(client.run(&query()).await.err());
+    }
+    let proxy = TestProxy::guarded("nobody").await;
+    let url = format!("http://somebody:{SECRET}@{}", proxy.address());
+    let proxied = config(silent).with_proxy(ProxySettings::for_all(url).unwrap());
+    tracing::info!(?proxied, "a configuration with a proxy");
+    errors.push(FlightClient::connect(proxied).await.err());
+    errors.push(ProxySettings::for_all(format!("socks5://somebody:{SECRET}@a")).err());
+    errors.push(ProxySettings::for_all(format!("http://somebody:{SECRET}@a/b")).err());
+    let plain = ClientConfig::new("grpc://localhost").unwrap();
+    errors.push(plain.clone().with_basic_login("some:body", SECRET).err());
+    errors.push(plain.with_client_certificate(SECRET, SECRET).err());
+    errors
+}
+
+/// The password as the protocol spells it, which is as secret.
+fn basic(password: &str) -> String {
+    base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("somebody:{password}"))
+}
+
 /// The secret, and the ways in which a program that prints bytes may spell it.
 fn spellings() -> Vec<String> {
     let numbers = |text: &dyn Fn(&u8) -> String| SECRET.as_bytes().iter().map(text).collect::<Vec<_>>();
     vec![
         SECRET.to_owned(),
+        basic(SECRET),
         numbers(&|byte| format!("{byte}")).join(", "),
         numbers(&|byte| format!("{byte:#x}")).join(", "),
         numbers(&|byte| format!("{byte:02x}")).concat(),

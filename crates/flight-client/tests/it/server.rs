@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 /// How long a test waits for what has to happen.
@@ -67,6 +67,7 @@ pub(crate) struct Script {
     get: Answer<Ticket, Steps<FlightData>>,
     action: Answer<Action, Steps<arrow_flight::Result>>,
     put: Answer<usize, Steps<PutResult>>,
+    handshake: Answer<HeaderMap, Result<Response<Steps<HandshakeResponse>>, Status>>,
     token: Option<String>,
     /// Whether calls are not answered at all.
     silent: bool,
@@ -79,6 +80,7 @@ impl Script {
             get: Box::new(|_| Err(Status::unimplemented("nothing to get here"))),
             action: Box::new(|_| Err(Status::unimplemented("no actions here"))),
             put: Box::new(|_| Err(Status::unimplemented("nothing can be put here"))),
+            handshake: Box::new(|_| Err(Status::unimplemented("nobody can log in here"))),
             token: None,
             silent: false,
         }
@@ -111,7 +113,16 @@ impl Script {
         self
     }
 
-    /// Takes only calls with this bearer token.
+    /// The answer to a handshake, by its headers; the headers of the response are sent.
+    pub(crate) fn on_handshake(
+        mut self,
+        answer: impl Fn(HeaderMap) -> Result<Response<Steps<HandshakeResponse>>, Status> + Send + Sync + 'static,
+    ) -> Self {
+        self.handshake = Box::new(answer);
+        self
+    }
+
+    /// Takes only calls with this bearer token, beside handshakes.
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(format!("Bearer {token}"));
         self
@@ -143,6 +154,14 @@ impl TestServer {
     /// A server that speaks TLS, with a certificate and its key in PEM.
     pub(crate) async fn start_with_tls(script: Script, certificate: &str, key: &str) -> Self {
         let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
+        Self::launch(script, Server::builder().tls_config(tls).unwrap()).await
+    }
+
+    /// The same, which wants a certificate of every client that this authority has signed.
+    pub(crate) async fn start_with_mutual_tls(script: Script, certificate: &str, key: &str, authority: &str) -> Self {
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(certificate, key))
+            .client_ca_root(Certificate::from_pem(authority));
         Self::launch(script, Server::builder().tls_config(tls).unwrap()).await
     }
 
@@ -275,6 +294,7 @@ impl ScriptedService {
     async fn admit<T>(&self, method: &'static str, request: &Request<T>, body: &[u8]) -> Result<Watchdog, Status> {
         let headers = request.metadata().clone().into_headers();
         let authorized = match &self.script.token {
+            _ if method == "Handshake" => true,
             Some(token) => headers
                 .get("authorization")
                 .is_some_and(|value| value == token.as_str()),
@@ -363,9 +383,19 @@ impl FlightService for ScriptedService {
 
     async fn handshake(
         &self,
-        _: Request<Streaming<HandshakeRequest>>,
+        request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        Err(Status::unimplemented("handshake"))
+        self.admit("Handshake", &request, &[]).await?;
+        let (metadata, _, messages) = request.into_parts();
+        let messages: Vec<HandshakeRequest> = messages.try_collect().await?;
+        assert!(messages.iter().all(|message| message.payload.is_empty()));
+        let answer = (self.script.handshake)(metadata.into_headers())?;
+        let (metadata, steps, extensions) = answer.into_parts();
+        Ok(Response::from_parts(
+            metadata,
+            self.play("Handshake", steps?),
+            extensions,
+        ))
     }
 
     async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {

@@ -5,15 +5,16 @@ use lakepilot_query::{Error, ErrorKind, QueryService, QueryServiceExt};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::answers::{answering, batch, query, sending};
+use crate::secrets::Captured;
 use crate::server::{PATIENCE, TestServer};
 
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -26,7 +27,7 @@ impl Authority {
     }
 
     /// A certificate for a host name, and its key, both in PEM.
-    fn certificate(&self, host: &str, adjust: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+    pub(crate) fn certificate(&self, host: &str, adjust: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         adjust(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -34,7 +35,7 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
-    async fn server(&self, host: &str, adjust: impl FnOnce(&mut CertificateParams)) -> TestServer {
+    pub(crate) async fn server(&self, host: &str, adjust: impl FnOnce(&mut CertificateParams)) -> TestServer {
         let (certificate, key) = self.certificate(host, adjust);
         TestServer::start_with_tls(answering(sending(&[batch(&[1, 2, 3])])), &certificate, &key).await
     }
@@ -125,4 +126,111 @@ async fn plain_text_to_a_server_of_tls_says_so() {
         error.message().contains("use grpc+tls:// in place of grpc://"),
         "{error}"
     );
+}
+
+/// A server that wants certificates which `clients` has signed.
+async fn demanding(server: &Authority, clients: &Authority) -> TestServer {
+    let (certificate, key) = server.certificate("localhost", |_| {});
+    let script = answering(sending(&[batch(&[1, 2, 3])]));
+    TestServer::start_with_mutual_tls(script, &certificate, &key, &clients.pem).await
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_client_certificate_is_shown_one() {
+    let (ours, clients) = (Authority::new("ours"), Authority::new("clients"));
+    let server = demanding(&ours, &clients).await;
+    let (certificate, key) = clients.certificate("somebody", |_| {});
+    let config = config("grpc+tls", &server)
+        .with_ca_certificate(&ours.pem)
+        .unwrap()
+        .with_client_certificate(&certificate, &key)
+        .unwrap();
+    let client = FlightClient::connect(config).await.unwrap();
+    assert_eq!(client.collect(&query()).await.unwrap().num_rows(), 3);
+}
+
+/// What goes wrong in connecting, or in the first call: a client learns what a server thinks of its certificate late.
+async fn first_error(config: ClientConfig) -> Error {
+    match FlightClient::connect(config).await {
+        Ok(client) => client.run(&query()).await.unwrap_err(),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_is_missing_or_of_another_authority_is_told() {
+    let (ours, clients, strangers) = (
+        Authority::new("ours"),
+        Authority::new("clients"),
+        Authority::new("strangers"),
+    );
+    let server = demanding(&ours, &clients).await;
+    let config = config("grpc+tls", &server).with_ca_certificate(&ours.pem).unwrap();
+    let (certificate, key) = strangers.certificate("somebody", |_| {});
+    let strange = config.clone().with_client_certificate(&certificate, &key).unwrap();
+    for (config, says) in [
+        (config, "wants a client certificate"),
+        (strange, "does not accept the client certificate"),
+    ] {
+        for lazily in [false, true] {
+            let error = if lazily {
+                let client = FlightClient::connect_lazily(config.clone()).unwrap();
+                client.run(&query()).await.unwrap_err()
+            } else {
+                first_error(config.clone()).await
+            };
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+            assert!(error.message().contains(says), "{error:?}");
+            assert!(!error.is_retryable());
+        }
+    }
+    assert!(server.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_is_checked_against_the_name_that_is_given() {
+    let ours = Authority::new("ours");
+    let server = ours.server("lake.example", |_| {}).await;
+    let config = config("grpc+tls", &server).with_ca_certificate(&ours.pem).unwrap();
+    let named = config.clone().with_tls_server_name("lake.example").unwrap();
+    let client = FlightClient::connect(named).await.unwrap();
+    assert_eq!(client.collect(&query()).await.unwrap().num_rows(), 3);
+    for config in [config.clone(), config.with_tls_server_name("other.example").unwrap()] {
+        let error = connect_error(config).await;
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+        assert!(error.message().contains("give it as the TLS server name"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_verified_when_that_is_said_and_each_connection_is_warned_about() {
+    let logs = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(logs.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = Authority::new("nobody's").server("lake.example", |_| {}).await;
+    let config = config("grpc+tls", &server).without_certificate_verification();
+    for connections in 1..=2 {
+        let client = FlightClient::connect(config.clone()).await.unwrap();
+        assert_eq!(client.collect(&query()).await.unwrap().num_rows(), 3);
+        let warnings = logs.text().matches("is not verified").count();
+        assert_eq!(warnings, connections, "{}", logs.text());
+    }
+    assert!(logs.text().contains(&format!("grpc+tls://localhost:{}", server.port())));
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_gets_one_when_its_own_is_not_verified() {
+    let (ours, clients) = (Authority::new("ours"), Authority::new("clients"));
+    let server = demanding(&ours, &clients).await;
+    let (certificate, key) = clients.certificate("somebody", |_| {});
+    let config = config("grpc+tls", &server)
+        .with_client_certificate(&certificate, &key)
+        .unwrap()
+        .without_certificate_verification();
+    let client = FlightClient::connect(config).await.unwrap();
+    assert_eq!(client.collect(&query()).await.unwrap().num_rows(), 3);
 }
