@@ -1,8 +1,8 @@
 //! Retiring every instance that is not `global`, by the guide's loop and by a plan, side by side on lakes of the same
 //! content.
 //!
-//! `--instances N` (10000) makes a lake for each side and serves it on a loopback port. `--url URL --side guide|plan` works on
-//! a server that is there instead, and **retires everything that is not `global` there**. The result is one JSON object.
+//! It makes a lake for each side and serves it on a loopback port. With `--url` it works on a server that is there instead,
+//! and **retires everything that is not `global` there**. The result is one JSON object.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use clap::{Parser, ValueEnum};
 use lakepilot_admin::{ApplyOptions, Guards, PartitionAdmin, Silent};
 use lakepilot_catalog::{Catalog, ColumnReader, PartitionFilter};
 use lakepilot_flight_client::{ClientConfig, FlightClient};
@@ -20,44 +21,67 @@ use lakepilot_query::{Query, QueryService, QueryServiceExt, quote_literal};
 
 type Anything<T> = Result<T, Box<dyn Error>>;
 
+#[derive(Parser)]
+#[command(about = "Retire many instances by the guide's loop and by a plan, and tell how long each took")]
+struct Options {
+    /// Instances of the lakes that are made
+    #[arg(long, value_name = "N", default_value_t = 10_000, conflicts_with = "url")]
+    instances: u32,
+    /// Retire EVERYTHING that is not global on this server, instead of making lakes
+    #[arg(long, requires = "side")]
+    url: Option<String>,
+    /// One side only
+    #[arg(long)]
+    side: Option<Side>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Side {
+    /// The loop of the guide
+    Guide,
+    /// A plan, applied and verified
+    Plan,
+}
+
+impl Side {
+    async fn retire(self, service: &Arc<dyn QueryService>) -> Anything<Took> {
+        match self {
+            Self::Guide => Ok(Took {
+                plan: None,
+                whole: guide(service).await?,
+            }),
+            Self::Plan => planned(service).await,
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> Anything<()> {
-    let option = |name: &str| {
-        let mut arguments = std::env::args().skip_while(move |argument| argument != name);
-        arguments.next().and_then(|_| arguments.next())
-    };
-    if let Some(url) = option("--url") {
-        let service = connect(&url).await?;
-        let took = match option("--side").as_deref() {
-            Some("guide") => Took {
-                plan: None,
-                whole: guide(&service).await?,
-            },
-            Some("plan") => planned(&service).await?,
-            _ => return Err("say --side guide or --side plan".into()),
-        };
+    let options = Options::parse();
+    if let (Some(url), Some(side)) = (&options.url, options.side) {
+        let took = side.retire(&connect(url).await?).await?;
         println!(
             "{}",
             serde_json::json!({ "url": url, "took": took.told(), "peak_rss_kb": peak_rss_kb() })
         );
         return Ok(());
     }
-    let instances = option("--instances").map_or(Ok(10_000), |text| text.parse())?;
-    let plan = on_a_lake(instances, async |service| planned(service).await).await?;
-    let guide = on_a_lake(instances, async |service| {
-        Ok(Took {
-            plan: None,
-            whole: guide(service).await?,
-        })
-    })
-    .await?;
-    let ratio = guide.whole.as_secs_f64() / plan.whole.as_secs_f64();
+    let (mut plan, mut guide) = (None, None);
+    for (side, took) in [(Side::Plan, &mut plan), (Side::Guide, &mut guide)] {
+        if options.side.is_none_or(|only| only == side) {
+            *took = Some(on_a_lake(options.instances, async |service| side.retire(service).await).await?);
+        }
+    }
+    let ratio = plan
+        .as_ref()
+        .zip(guide.as_ref())
+        .map(|(plan, guide)| guide.whole.as_secs_f64() / plan.whole.as_secs_f64());
     println!(
         "{}",
         serde_json::json!({
-            "instances": instances,
-            "guide": guide.told(),
-            "lakepilot": plan.told(),
+            "instances": options.instances,
+            "guide": guide.map(|took| took.told()),
+            "lakepilot": plan.map(|took| took.told()),
             "ratio": ratio,
             "peak_rss_kb": peak_rss_kb(),
         })
