@@ -49,11 +49,12 @@ pub(super) fn show_and_save(
     }
     let Some(path) = path else { return Ok(()) };
     plan.save(path)?;
-    context.messages.tell(format!(
-        "saved to {}; nothing was retired; to do so: lakepilot partitions apply --plan {}",
-        path.display(),
-        path.display()
-    ));
+    let path = path.display();
+    context.messages.tell(if plan.is_empty() {
+        format!("saved to {path}, though there is nothing in it to apply")
+    } else {
+        format!("saved to {path}; nothing was retired; to do so: lakepilot partitions apply --plan {path}")
+    });
     Ok(())
 }
 
