@@ -120,10 +120,16 @@ impl Context {
     }
 
     async fn flight_client(&self, window_bytes: Option<usize>) -> Result<FlightClient> {
-        let mut config = ClientConfig::new(self.url()?)?;
+        let mut config = self.client_config()?;
         if let Some(bytes) = window_bytes {
             config = config.with_window_bytes(bytes);
         }
+        FlightClient::connect(config).await
+    }
+
+    /// How the server is talked to, by the options and the profile.
+    pub(crate) fn client_config(&self) -> Result<ClientConfig> {
+        let mut config = ClientConfig::new(self.url()?)?;
         for header in &self.global.headers {
             let (name, value) = header.split_once('=').ok_or_else(|| {
                 // The text may be a secret: it is not repeated.
@@ -142,7 +148,7 @@ impl Context {
         if let Some(path) = &self.global.ca_cert {
             config = config.with_ca_certificate(read_file(path, "certificate")?)?;
         }
-        FlightClient::connect(config).await
+        Ok(config)
     }
 
     /// The time range of `--begin` and `--end`; `--end` alone has no begin to go with, and is refused.

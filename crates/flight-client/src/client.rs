@@ -3,12 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    Any, CommandStatementQuery, ProstMessageExt, TicketStatementQuery,
-};
+use arrow_flight::sql::{Any, CommandStatementQuery, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{Action, FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,9 +19,6 @@ use crate::ipc::decode_schema;
 use crate::login::HandshakeTokens;
 use crate::results;
 use crate::status::Call;
-
-/// How long closing a prepared statement may keep the answer waiting that is there already.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A [`QueryService`] on the other side of a network: a server that speaks Arrow Flight SQL.
 ///
@@ -43,17 +36,11 @@ pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
     pub(crate) connections: Arc<Connections>,
     cannot_cancel: AtomicBool,
+    cannot_poll: AtomicBool,
 }
 
 impl Shared {
-    /// One action whose answer is one message.
-    pub(crate) async fn action(&self, call: Call, body: Bytes, deadline: Deadline) -> Result<Option<Bytes>> {
-        self.connections
-            .with_failover(|home| self.action_at(home, call, body.clone(), deadline))
-            .await
-    }
-
-    /// The same at one server, and no other.
+    /// One action whose answer is one message, at one server.
     pub(crate) async fn action_at(
         &self,
         home: Connection,
@@ -95,6 +82,16 @@ impl Shared {
     /// The server cannot call results off: it is not asked again.
     pub(crate) fn cannot_cancel(&self) {
         self.cannot_cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server may be one that can be polled; until it was asked, it may.
+    pub(crate) fn may_poll(&self) -> bool {
+        !self.cannot_poll.load(Ordering::Relaxed)
+    }
+
+    /// The server cannot be polled: it is not tried again.
+    pub(crate) fn cannot_poll(&self) {
+        self.cannot_poll.store(true, Ordering::Relaxed);
     }
 }
 
@@ -140,6 +137,7 @@ impl FlightClient {
                 connections,
                 config,
                 cannot_cancel: AtomicBool::new(false),
+                cannot_poll: AtomicBool::new(false),
             }),
         })
     }
@@ -154,37 +152,48 @@ impl FlightClient {
     }
 
     /// Asks where the result of a Flight SQL command is; tells which server said so.
-    async fn flight_info(
+    pub(crate) async fn flight_info(
         &self,
         command: Bytes,
         query: Option<&Query>,
         deadline: Deadline,
     ) -> Result<(FlightInfo, Connection)> {
-        const CALL: Call = Call::FlightInfo;
         let ask = async |home: Connection| {
-            let mut patience = deadline.plan();
-            let descriptor = FlightDescriptor::new_cmd(command.clone());
-            let request = home
-                .request(descriptor, &self.shared.config, query, deadline, CALL, &patience)
-                .await?;
-            tracing::debug!(url = %home.url, call = %CALL, "calling");
-            let mut service = home.service();
-            let work = async {
-                match service.get_flight_info(request).await {
-                    Ok(response) => Ok(response.into_inner()),
-                    Err(status) => Err(home.error(status, CALL)),
-                }
-            };
-            let info = home.bounded(deadline, &mut patience, CALL, work).await?;
+            let info = self.flight_info_at(&home, command.clone(), query, deadline).await?;
             Ok((info, home))
         };
         self.shared.connections.with_failover(ask).await
     }
 
+    /// The same of one server, and no other.
+    pub(crate) async fn flight_info_at(
+        &self,
+        home: &Connection,
+        command: Bytes,
+        query: Option<&Query>,
+        deadline: Deadline,
+    ) -> Result<FlightInfo> {
+        const CALL: Call = Call::FlightInfo;
+        let mut patience = deadline.plan();
+        let descriptor = FlightDescriptor::new_cmd(command);
+        let request = home
+            .request(descriptor, &self.shared.config, query, deadline, CALL, &patience)
+            .await?;
+        tracing::debug!(url = %home.url, call = %CALL, "calling");
+        let mut service = home.service();
+        let work = async {
+            match service.get_flight_info(request).await {
+                Ok(response) => Ok(response.into_inner()),
+                Err(status) => Err(home.error(status, CALL)),
+            }
+        };
+        home.bounded(deadline, &mut patience, CALL, work).await
+    }
+
     /// Does the work, and does it once more when the server refuses the credentials and there are others to be had. Nothing
     /// has come out of it by then.
     /// Getting credentials takes from the time of the whole query, here as for each of its calls.
-    async fn renewing<T, F: Future<Output = Result<T>> + Send>(
+    pub(crate) async fn renewing<T, F: Future<Output = Result<T>> + Send>(
         &self,
         call: Call,
         deadline: Deadline,
@@ -231,36 +240,19 @@ impl FlightClient {
         .await
     }
 
-    async fn create_prepared(&self, sql: &str, deadline: Deadline) -> Result<ActionCreatePreparedStatementResult> {
-        let request = ActionCreatePreparedStatementRequest {
-            query: sql.to_owned(),
-            transaction_id: None,
-        };
-        let body = self
-            .renewing(Call::Prepare, deadline, || {
-                self.shared.action(Call::Prepare, packed(&request), deadline)
-            })
-            .await?
-            .ok_or_else(|| self.not_flight_sql(Call::Prepare, "it answered with nothing"))?;
-        Any::decode(body)
-            .ok()
-            .and_then(|any| any.unpack().ok().flatten())
-            .ok_or_else(|| self.not_flight_sql(Call::Prepare, "its answer is another message"))
-    }
-
-    /// Lets the server forget a prepared statement. The answer is there already, so that no failure matters.
-    async fn close_prepared(&self, handle: Bytes) {
-        let request = ActionClosePreparedStatementRequest {
-            prepared_statement_handle: handle,
-        };
-        let deadline = Deadline::of_one_call(CLOSE_PATIENCE);
-        if let Err(error) = self
-            .shared
-            .action(Call::ClosePrepared, packed(&request), deadline)
-            .await
-        {
-            tracing::debug!(%error, "the prepared statement was not closed");
-        }
+    /// The result of a command at one server, and no other: the one that holds what the command names.
+    pub(crate) async fn stream_at(
+        &self,
+        home: &Connection,
+        command: Bytes,
+        query: Option<&Query>,
+        deadline: Deadline,
+    ) -> Result<RecordBatchStream> {
+        self.renewing(Call::FlightInfo, deadline, || async {
+            let info = self.flight_info_at(home, command.clone(), query, deadline).await?;
+            results::open(Arc::clone(&self.shared), home.clone(), info, query.cloned(), deadline).await
+        })
+        .await
     }
 
     pub(crate) fn not_flight_sql(&self, call: Call, problem: &str) -> Error {
@@ -286,6 +278,17 @@ impl QueryService for FlightClient {
                 };
                 self.stream(&command, Some(query), deadline).await
             }
+            QuerySpelling::PollFlightInfo => {
+                let command = packed(&CommandStatementQuery {
+                    query: query.sql().to_owned(),
+                    transaction_id: None,
+                });
+                self.renewing(Call::Poll, deadline, || async {
+                    let (info, home) = self.polled_info(command.clone(), Some(query), deadline).await?;
+                    results::open(Arc::clone(&self.shared), home, info, Some(query.clone()), deadline).await
+                })
+                .await
+            }
             QuerySpelling::DirectTicket => {
                 let ticket = TicketStatementQuery {
                     statement_handle: Bytes::copy_from_slice(query.sql().as_bytes()),
@@ -306,11 +309,11 @@ impl QueryService for FlightClient {
     /// servers plan without it.
     async fn prepare(&self, query: &Query) -> Result<PreparedQuery> {
         let deadline = self.query_deadline();
-        let prepared = self.create_prepared(query.sql(), deadline).await?;
+        let (prepared, home) = self.create_prepared(query.sql(), None, deadline).await?;
         let handle = prepared.prepared_statement_handle;
         // A handle that is the SQL itself, as Micromegas gives it, names nothing that the server would keep.
         if !handle.is_empty() && handle != query.sql().as_bytes() {
-            self.close_prepared(handle).await;
+            self.forget_prepared(home, handle).await;
         }
         Ok(PreparedQuery::new(decode_schema(&prepared.dataset_schema)?))
     }
@@ -327,4 +330,17 @@ impl fmt::Debug for FlightClient {
 /// A Flight SQL message as it travels: packed into an `Any` that names its type.
 pub(crate) fn packed<M: ProstMessageExt>(message: &M) -> Bytes {
     message.as_any().encode_to_vec().into()
+}
+
+/// The Flight SQL message in the answer to an action.
+pub(crate) fn unpacked<M: ProstMessageExt + Default>(
+    client: &FlightClient,
+    call: Call,
+    answer: Option<Bytes>,
+) -> Result<M> {
+    let answer = answer.ok_or_else(|| client.not_flight_sql(call, "it answered with nothing"))?;
+    Any::decode(answer)
+        .ok()
+        .and_then(|any| any.unpack().ok().flatten())
+        .ok_or_else(|| client.not_flight_sql(call, "its answer is another message"))
 }

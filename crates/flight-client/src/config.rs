@@ -32,6 +32,10 @@ pub enum QuerySpelling {
     /// `DoGet` of a ticket that holds the SQL text, as the Micromegas Python client does: one round trip less, and only
     /// for servers that read such a ticket, which Micromegas and the embedded lake do.
     DirectTicket,
+    /// `PollFlightInfo` until the server says that the result is whole, then `DoGet` of every endpoint: for servers that work
+    /// on a query for longer than a proxy between keeps a call open. One that cannot be polled is asked with
+    /// `GetFlightInfo`, from then on.
+    PollFlightInfo,
 }
 
 /// Where a server is, and how to talk to it. Everything in it has been checked.

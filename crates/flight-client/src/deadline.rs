@@ -66,6 +66,12 @@ impl Deadline {
         Self::starting_now(Limits { total: None, ..limits })
     }
 
+    /// For the parameters of a statement: the server has nothing to do but to keep them.
+    pub(crate) fn of_binding(mut self) -> Self {
+        self.limits.gap = self.limits.plan;
+        self
+    }
+
     pub(crate) fn plan(&self) -> Patience {
         Patience::new(self.limits.plan, What::Answer)
     }

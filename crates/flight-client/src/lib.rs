@@ -5,8 +5,12 @@
 //! to it; everything in it is checked when it is set, so that a client that was made has nothing left to complain of but
 //! the server.
 //!
-//! What else a server may offer is a small trait each, which `FlightClient` implements too: [`BulkIngestion`] loads rows,
-//! [`ServerMetadata`] lists catalogues, schemas and tables. So a mock of what most programs need is two methods.
+//! What else a server may offer is a small trait of `lakepilot_query` each, which `FlightClient` implements too:
+//! [`ServerMetadata`](lakepilot_query::ServerMetadata) lists catalogues, schemas, tables and keys, and what the server says
+//! of itself; [`UpdateService`](lakepilot_query::UpdateService) runs statements that change something,
+//! [`PreparedStatements`](lakepilot_query::PreparedStatements) keeps statements to run with parameters,
+//! [`TransactionService`](lakepilot_query::TransactionService) begins transactions,
+//! [`BulkIngestion`](lakepilot_query::BulkIngestion) loads rows. So a mock of what most programs need is two methods.
 //!
 //! # Example
 //! ```
@@ -73,7 +77,7 @@
 //! - **Speed.** Frames of 256 KiB and windows of 32 MiB a stream, TCP_NODELAY, and on Linux TCP_QUICKACK after every read.
 //!
 //! # Features
-//! - `mock`: `MockCredentialProvider`, `MockBulkIngestion` and `MockServerMetadata`, made by `mockall`.
+//! - `mock`: `MockCredentialProvider`, made by `mockall`.
 //! - `fuzzing`: `decode_messages`, which the fuzz target in `fuzz/` calls. Not for use.
 
 mod address;
@@ -84,6 +88,7 @@ mod config;
 mod connection;
 mod credentials;
 mod deadline;
+mod examination;
 mod expiry;
 mod failure;
 mod headers;
@@ -92,15 +97,21 @@ mod ipc;
 mod login;
 mod messages;
 mod parts;
+mod poll;
 mod pool;
+mod prepared;
 mod proxy;
+mod put;
 mod quick_ack;
 mod results;
 mod retry_info;
 mod server_metadata;
+mod sql_info;
 mod status;
 mod tls;
+mod transaction;
 mod transport;
+mod update;
 
 pub use attribution::Attribution;
 pub use client::FlightClient;
@@ -108,12 +119,9 @@ pub use config::{ClientConfig, QuerySpelling};
 #[cfg(feature = "mock")]
 pub use credentials::MockCredentialProvider;
 pub use credentials::{CredentialProvider, StaticCredentials};
-pub use ingestion::BulkIngestion;
-#[cfg(feature = "mock")]
-pub use ingestion::MockBulkIngestion;
+pub use examination::{
+    CallReport, Claim, ConnectionFacts, Examination, ExaminationOptions, ResultFacts, ServerFacts, Verdict, examine,
+};
 #[cfg(feature = "fuzzing")]
 pub use ipc::decode_messages;
 pub use proxy::ProxySettings;
-#[cfg(feature = "mock")]
-pub use server_metadata::MockServerMetadata;
-pub use server_metadata::{SchemaFilter, ServerMetadata, TableFilter};

@@ -1,85 +1,36 @@
-//! What a Flight SQL server says of itself.
+//! What a Flight SQL server says of its tables and of itself.
 
 use arrow_flight::sql::{
-    CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, ProstMessageExt,
+    CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
+    CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
+    ProstMessageExt,
 };
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use lakepilot_query::{QueryResult, Result};
+use lakepilot_query::{QueryResult, Result, SchemaFilter, ServerInfo, ServerMetadata, TableFilter, TableName};
 
 use crate::client::FlightClient;
-
-/// Which schemas are meant. The default is all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SchemaFilter {
-    /// The catalogue they are in; an empty name is "in none".
-    pub catalog: Option<String>,
-    /// A pattern for their names, in which `%` stands for any characters and `_` for one.
-    pub schema_pattern: Option<String>,
-}
-
-/// Which tables are meant, and what is told of them. The default is all of them, without their schemas.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TableFilter {
-    /// The catalogue they are in; an empty name is "in none".
-    pub catalog: Option<String>,
-    /// A pattern for the names of their schemas, in which `%` stands for any characters and `_` for one.
-    pub schema_pattern: Option<String>,
-    /// A pattern for their own names.
-    pub table_pattern: Option<String>,
-    /// Their types, such as `TABLE` and `VIEW`; none is any.
-    pub table_types: Vec<String>,
-    /// Whether the columns of each are told too, as an IPC schema in the column `table_schema`.
-    pub include_schema: bool,
-}
-
-/// What a server says of itself, in the tables that Flight SQL lays down.
-///
-/// # Errors
-/// Every method: `Unsupported` when the server does not offer the call, as the Micromegas service does not for
-/// catalogues, schemas and table types; the kinds of the transport otherwise.
-#[cfg_attr(feature = "mock", mockall::automock)]
-#[async_trait]
-pub trait ServerMetadata: Send + Sync {
-    /// The catalogues: `catalog_name`.
-    ///
-    /// # Errors
-    /// See the trait.
-    async fn catalogs(&self) -> Result<QueryResult>;
-
-    /// The schemas: `catalog_name`, `db_schema_name`.
-    ///
-    /// # Errors
-    /// See the trait.
-    async fn schemas(&self, filter: &SchemaFilter) -> Result<QueryResult>;
-
-    /// The tables: `catalog_name`, `db_schema_name`, `table_name`, `table_type`, and `table_schema` if asked for.
-    ///
-    /// # Errors
-    /// See the trait.
-    async fn tables(&self, filter: &TableFilter) -> Result<QueryResult>;
-
-    /// The types that tables can have: `table_type`.
-    ///
-    /// # Errors
-    /// See the trait.
-    async fn table_types(&self) -> Result<QueryResult>;
-
-    /// Facts about the server, by the numbers of Flight SQL's `SqlInfo`, all of them when none is given: `info_name`, and
-    /// `value`, a union.
-    ///
-    /// # Errors
-    /// See the trait.
-    async fn sql_info(&self, numbers: &[u32]) -> Result<QueryResult>;
-}
+use crate::sql_info;
 
 impl FlightClient {
+    /// The whole answer to a command; an error says which command it was.
     async fn collect_command<C: ProstMessageExt>(&self, command: &C) -> Result<QueryResult> {
-        let stream = self.stream(command, None, self.query_deadline()).await?;
-        let schema = stream.schema();
-        let batches = stream.try_collect().await?;
-        Ok(QueryResult { schema, batches })
+        let collect = async {
+            let stream = self.stream(command, None, self.query_deadline()).await?;
+            let schema = stream.schema();
+            let batches = stream.try_collect().await?;
+            Ok(QueryResult { schema, batches })
+        };
+        collect
+            .await
+            .map_err(|error: lakepilot_query::Error| error.context(name_of::<C>()))
     }
+}
+
+/// `GetTables` for the message `CommandGetTables`.
+fn name_of<C: ProstMessageExt>() -> &'static str {
+    let url = C::type_url();
+    url.rsplit_once(".Command").map_or(url, |(_, name)| name)
 }
 
 #[async_trait]
@@ -111,8 +62,53 @@ impl ServerMetadata for FlightClient {
         self.collect_command(&CommandGetTableTypes {}).await
     }
 
-    async fn sql_info(&self, numbers: &[u32]) -> Result<QueryResult> {
-        self.collect_command(&CommandGetSqlInfo { info: numbers.to_vec() })
-            .await
+    async fn primary_keys(&self, table: &TableName) -> Result<QueryResult> {
+        self.collect_command(&CommandGetPrimaryKeys {
+            catalog: table.catalog.clone(),
+            db_schema: table.schema.clone(),
+            table: table.table.clone(),
+        })
+        .await
+    }
+
+    async fn exported_keys(&self, table: &TableName) -> Result<QueryResult> {
+        self.collect_command(&CommandGetExportedKeys {
+            catalog: table.catalog.clone(),
+            db_schema: table.schema.clone(),
+            table: table.table.clone(),
+        })
+        .await
+    }
+
+    async fn imported_keys(&self, table: &TableName) -> Result<QueryResult> {
+        self.collect_command(&CommandGetImportedKeys {
+            catalog: table.catalog.clone(),
+            db_schema: table.schema.clone(),
+            table: table.table.clone(),
+        })
+        .await
+    }
+
+    async fn cross_reference(&self, primary: &TableName, foreign: &TableName) -> Result<QueryResult> {
+        self.collect_command(&CommandGetCrossReference {
+            pk_catalog: primary.catalog.clone(),
+            pk_db_schema: primary.schema.clone(),
+            pk_table: primary.table.clone(),
+            fk_catalog: foreign.catalog.clone(),
+            fk_db_schema: foreign.schema.clone(),
+            fk_table: foreign.table.clone(),
+        })
+        .await
+    }
+
+    async fn server_info(&self, numbers: &[u32]) -> Result<ServerInfo> {
+        let answer = self
+            .collect_command(&CommandGetSqlInfo { info: numbers.to_vec() })
+            .await?;
+        sql_info::server_info(&answer)
+    }
+
+    async fn type_info(&self, data_type: Option<i32>) -> Result<QueryResult> {
+        self.collect_command(&CommandGetXdbcTypeInfo { data_type }).await
     }
 }

@@ -19,13 +19,29 @@ pub(crate) enum Call {
     Ingest,
     Cancel,
     Renew,
+    Poll,
+    Schema,
+    Update,
+    Bind,
+    UpdatePrepared,
+    BeginTransaction,
+    EndTransaction,
+    BeginSavepoint,
+    EndSavepoint,
+    CancelQuery,
     Handshake,
+    ListFlights,
+    ListActions,
+    Exchange,
 }
 
 impl Call {
     /// Whether an argument that the server refuses is the SQL.
     fn carries_sql(self) -> bool {
-        matches!(self, Self::FlightInfo | Self::Get | Self::Prepare)
+        matches!(
+            self,
+            Self::FlightInfo | Self::Get | Self::Prepare | Self::Poll | Self::Schema | Self::Update
+        )
     }
 }
 
@@ -39,7 +55,20 @@ impl fmt::Display for Call {
             Self::Ingest => "DoPut",
             Self::Cancel => "CancelFlightInfo",
             Self::Renew => "RenewFlightEndpoint",
+            Self::Poll => "PollFlightInfo",
+            Self::Schema => "GetSchema",
+            Self::Update => "DoPut of StatementUpdate",
+            Self::Bind => "DoPut of the parameters of a prepared statement",
+            Self::UpdatePrepared => "DoPut of PreparedStatementUpdate",
+            Self::BeginTransaction => "BeginTransaction",
+            Self::EndTransaction => "EndTransaction",
+            Self::BeginSavepoint => "BeginSavepoint",
+            Self::EndSavepoint => "EndSavepoint",
+            Self::CancelQuery => "CancelQuery",
             Self::Handshake => "Handshake",
+            Self::ListFlights => "ListFlights",
+            Self::ListActions => "ListActions",
+            Self::Exchange => "DoExchange",
         })
     }
 }

@@ -54,21 +54,45 @@
 //! # }
 //! ```
 //!
+//! # Beside queries
+//! What else a service may offer is a small trait each, so that a mock, or a service that only answers queries, has no more
+//! than two methods: [`ServerMetadata`] (catalogues, schemas, tables, keys, types, and [`ServerInfo`], what a server claims
+//! of itself), [`UpdateService`], [`PreparedStatements`] with parameters, [`TransactionService`] with savepoints,
+//! [`BulkIngestion`]. None of them names a type of a transport.
+//!
 //! # Features
-//! - `mock`: `MockQueryService`, made by `mockall`, for the tests of whoever takes a [`QueryService`].
+//! - `mock`: `MockQueryService` and a mock of every other trait, made by `mockall`, for the tests of whoever takes one.
 
 mod error;
+mod ingestion;
+mod metadata;
 mod query;
+mod server_info;
 mod service;
 mod sql;
+mod statements;
 mod time;
 mod transfer;
 
 pub use error::{Error, ErrorKind, Position, Result};
+pub use ingestion::BulkIngestion;
+#[cfg(feature = "mock")]
+pub use ingestion::MockBulkIngestion;
+#[cfg(feature = "mock")]
+pub use metadata::MockServerMetadata;
+pub use metadata::{SchemaFilter, ServerMetadata, TableFilter, TableName};
 pub use query::{Dictionaries, Query};
+pub use server_info::{InfoValue, ServerInfo, TransactionSupport};
 #[cfg(feature = "mock")]
 pub use service::MockQueryService;
 pub use service::{PreparedQuery, QueryResult, QueryService, QueryServiceExt, RecordBatchStream};
 pub use sql::{quote_identifier, quote_literal, quote_time};
+#[cfg(feature = "mock")]
+pub use statements::{
+    MockPreparedStatement, MockPreparedStatements, MockTransaction, MockTransactionService, MockUpdateService,
+};
+pub use statements::{
+    PreparedStatement, PreparedStatements, Savepoint, Transaction, TransactionService, UpdateService,
+};
 pub use time::{Clock, FixedClock, SystemClock, TimeRange, parse_duration, parse_time, to_rfc3339};
 pub use transfer::{Transfer, TransferMeter};

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod attempts;
 mod check;
+mod doctor;
 #[cfg(feature = "lake")]
 mod lake;
 mod limits;
@@ -21,6 +22,7 @@ pub(crate) use attempts::AttemptArgs;
 pub(crate) use check::{
     CheckArgs, EstimateArgs, FailOn, FindingsFormat, RulesArgs, RulesFormat, SchemaArgs, SettingArgs,
 };
+pub(crate) use doctor::DoctorArgs;
 #[cfg(feature = "lake")]
 pub(crate) use lake::{DemoArgs, FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
 pub(crate) use limits::{LimitArgs, byte_size};
@@ -128,6 +130,8 @@ pub(crate) enum Command {
     Processes(ProcessesArgs),
     /// List the streams of a process
     Streams(StreamsArgs),
+    /// Find out what a server can do, and what is wrong with it
+    Doctor(DoctorArgs),
     /// Log in with the OpenID Connect provider of the profile
     Login(LoginArgs),
     /// Forget the logins, or that of --profile

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 #[cfg(feature = "lake")]
 mod demo;
+mod doctor;
 mod estimate;
 #[cfg(feature = "lake")]
 mod lake;
@@ -34,6 +35,7 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<Outc
         Command::Partitions { command } => partitions::partitions(command, context).await,
         Command::Processes(args) => listing::processes(args, context).await,
         Command::Streams(args) => listing::streams(args, context).await,
+        Command::Doctor(args) => doctor::doctor(&args, context).await,
         Command::Login(args) => login::login(args, context).await,
         Command::Logout => login::logout(context),
         Command::Whoami(args) => login::whoami(&args, context),

@@ -178,6 +178,31 @@ impl Messages {
     }
 }
 
+/// Sends the request, and tells how the server has compressed its answer, which is not read.
+pub(crate) async fn response_encoding(
+    mut channel: Channel,
+    request: Request<Ticket>,
+) -> Result<Option<String>, Status> {
+    let request = http_request(request);
+    poll_fn(|context| channel.poll_ready(context))
+        .await
+        .map_err(|error| Status::from_error(error.into()))?;
+    let response = channel
+        .call(request)
+        .await
+        .map_err(|error| Status::from_error(error.into()))?;
+    if let Some(status) = Status::from_header_map(response.headers())
+        && status.code() != Code::Ok
+    {
+        return Err(status);
+    }
+    let encoding = response.headers().get("grpc-encoding");
+    Ok(encoding
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| *value != "identity")
+        .map(str::to_owned))
+}
+
 fn http_request(request: Request<Ticket>) -> http::Request<Body> {
     let (metadata, _, ticket) = request.into_parts();
     let mut body = BytesMut::with_capacity(PREFIX_BYTES + ticket.encoded_len());

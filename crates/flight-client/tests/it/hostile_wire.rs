@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Response};
-use lakepilot_flight_client::{BulkIngestion, ClientConfig, FlightClient, QuerySpelling, ServerMetadata};
-use lakepilot_query::{Error, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream, Result};
+use lakepilot_flight_client::{ClientConfig, FlightClient, QuerySpelling};
+use lakepilot_query::{
+    BulkIngestion, Error, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream, Result, ServerMetadata,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

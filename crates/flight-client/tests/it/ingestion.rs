@@ -7,8 +7,8 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::sql::{CommandStatementIngest, DoPutUpdateResult, TableExistsOption, TableNotExistOption};
 use arrow_flight::{FlightData, PutResult};
 use futures::{StreamExt, TryStreamExt, stream};
-use lakepilot_flight_client::{BulkIngestion, FlightClient};
-use lakepilot_query::{Error, ErrorKind, RecordBatchStream};
+use lakepilot_flight_client::FlightClient;
+use lakepilot_query::{BulkIngestion, Error, ErrorKind, RecordBatchStream};
 use prost::Message;
 use tonic::Status;
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use futures::TryStreamExt;
-use lakepilot_flight_client::{BulkIngestion, ClientConfig, FlightClient, QuerySpelling, ServerMetadata};
-use lakepilot_query::{ErrorKind, QueryService, QueryServiceExt, RecordBatchStream};
+use lakepilot_flight_client::{ClientConfig, FlightClient, QuerySpelling};
+use lakepilot_query::{BulkIngestion, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream, ServerMetadata};
 use tonic::Status;
 
 use crate::answers::{answering, batch, numbered, query, schema, sending, with_endpoints};

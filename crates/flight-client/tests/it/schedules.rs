@@ -9,8 +9,10 @@ use arrow_flight::sql::{ActionCreatePreparedStatementResult, DoPutUpdateResult, 
 use arrow_flight::{FlightInfo, IpcMessage, PutResult, SchemaAsIpc};
 use futures::{StreamExt, stream};
 use lakepilot_fault_proxy::{ActionKind, Direction, FaultProxy, FaultSpace, Schedule};
-use lakepilot_flight_client::{BulkIngestion, ClientConfig, FlightClient, QuerySpelling, ServerMetadata};
-use lakepilot_query::{ErrorKind, QueryService, QueryServiceExt, RecordBatchStream, Result};
+use lakepilot_flight_client::{ClientConfig, FlightClient, QuerySpelling};
+use lakepilot_query::{
+    BulkIngestion, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream, Result, ServerMetadata,
+};
 use prost::Message;
 
 use crate::answers::{bare_ticket, batch, endpoint, query, schema, sending};

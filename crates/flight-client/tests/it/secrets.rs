@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lakepilot_flight_client::{
-    BulkIngestion, ClientConfig, CredentialProvider, FlightClient, MockCredentialProvider, ProxySettings,
-    StaticCredentials,
+    ClientConfig, CredentialProvider, FlightClient, MockCredentialProvider, ProxySettings, StaticCredentials,
 };
-use lakepilot_query::{Error, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream};
+use lakepilot_query::{BulkIngestion, Error, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream};
 use tonic::Status;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
@@ -67,7 +66,7 @@ fn with_secrets(config: ClientConfig) -> ClientConfig {
 
 /// Everything that a client, a good query, and several bad ones say.
 async fn everything_said() -> Vec<String> {
-    use lakepilot_flight_client::ServerMetadata;
+    use lakepilot_query::ServerMetadata;
 
     let good = TestServer::start(answering(sending(&[batch(&[1])]))).await;
     let refusing = TestServer::start(Script::new().with_token("another")).await;

@@ -68,6 +68,9 @@ pub(crate) struct Script {
     action: Answer<Action, Steps<arrow_flight::Result>>,
     put: Answer<usize, Steps<PutResult>>,
     handshake: Answer<HeaderMap, Result<Response<Steps<HandshakeResponse>>, Status>>,
+    poll: Answer<FlightDescriptor, Result<PollInfo, Status>>,
+    /// Whether `GetFlightInfo` is not answered.
+    flight_info_hangs: bool,
     token: Option<String>,
     /// Whether calls are not answered at all.
     silent: bool,
@@ -81,6 +84,8 @@ impl Script {
             action: Box::new(|_| Err(Status::unimplemented("no actions here"))),
             put: Box::new(|_| Err(Status::unimplemented("nothing can be put here"))),
             handshake: Box::new(|_| Err(Status::unimplemented("nobody can log in here"))),
+            poll: Box::new(|_| Err(Status::unimplemented("nothing is polled here"))),
+            flight_info_hangs: false,
             token: None,
             silent: false,
         }
@@ -123,6 +128,21 @@ impl Script {
     }
 
     /// Takes only calls with this bearer token, beside handshakes.
+    pub(crate) fn on_poll(
+        mut self,
+        answer: impl Fn(FlightDescriptor) -> Result<PollInfo, Status> + Send + Sync + 'static,
+    ) -> Self {
+        self.poll = Box::new(answer);
+        self
+    }
+
+    /// Takes `GetFlightInfo`, and does not answer it.
+    pub(crate) fn on_flight_info_hanging(mut self) -> Self {
+        self.flight_info_hangs = true;
+        self
+    }
+
+    /// Takes only calls with this bearer token.
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(format!("Bearer {token}"));
         self
@@ -356,6 +376,9 @@ impl FlightService for ScriptedService {
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
         self.admit("GetFlightInfo", &request, &request.get_ref().cmd).await?;
+        if self.script.flight_info_hangs {
+            std::future::pending::<()>().await;
+        }
         (self.script.flight_info)(request.into_inner()).map(Response::new)
     }
 
@@ -402,8 +425,9 @@ impl FlightService for ScriptedService {
         Err(Status::unimplemented("list_flights"))
     }
 
-    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        Err(Status::unimplemented("poll_flight_info"))
+    async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
+        self.admit("PollFlightInfo", &request, &request.get_ref().cmd).await?;
+        (self.script.poll)(request.into_inner()).map(Response::new)
     }
 
     async fn get_schema(&self, _: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {

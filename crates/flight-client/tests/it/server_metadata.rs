@@ -2,10 +2,11 @@
 
 use arrow_flight::FlightInfo;
 use arrow_flight::sql::{
-    CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, ProstMessageExt,
+    CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
+    CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
+    ProstMessageExt,
 };
-use lakepilot_flight_client::{SchemaFilter, ServerMetadata, TableFilter};
-use lakepilot_query::ErrorKind;
+use lakepilot_query::{ErrorKind, SchemaFilter, ServerMetadata, TableFilter, TableName};
 
 use crate::answers::{batch, client, numbered, sending, unpack};
 use crate::server::{Script, TestServer};
@@ -62,21 +63,71 @@ async fn filters_are_sent_as_they_are() {
     assert!(sent.include_schema);
 
     let server3 = server().await;
-    client(&server3).await.sql_info(&[0, 1]).await.unwrap();
+    // What this server answers is a table of numbers, whatever it is asked.
+    let error = client(&server3).await.server_info(&[0, 1]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     assert_eq!(command::<CommandGetSqlInfo>(&server3).info, [0, 1]);
+}
+
+#[tokio::test]
+async fn keys_and_types_are_asked_for_by_name_and_number() {
+    let table = TableName {
+        catalog: Some("lake".to_owned()),
+        schema: Some(String::new()),
+        table: "blocks".to_owned(),
+    };
+    let server1 = server().await;
+    client(&server1).await.primary_keys(&table).await.unwrap();
+    let sent: CommandGetPrimaryKeys = command(&server1);
+    assert_eq!(
+        (sent.catalog.as_deref(), sent.db_schema.as_deref(), sent.table.as_str()),
+        (Some("lake"), Some(""), "blocks")
+    );
+
+    let server2 = server().await;
+    let foreign = TableName::new("streams");
+    client(&server2).await.cross_reference(&table, &foreign).await.unwrap();
+    let sent: CommandGetCrossReference = command(&server2);
+    assert_eq!((sent.pk_table.as_str(), sent.fk_table.as_str()), ("blocks", "streams"));
+    assert_eq!((sent.pk_catalog.as_deref(), sent.fk_catalog), (Some("lake"), None));
+
+    let server3 = server().await;
+    client(&server3).await.exported_keys(&foreign).await.unwrap();
+    assert_eq!(command::<CommandGetExportedKeys>(&server3).table, "streams");
+
+    let server4 = server().await;
+    client(&server4).await.imported_keys(&foreign).await.unwrap();
+    assert_eq!(command::<CommandGetImportedKeys>(&server4).table, "streams");
+
+    let server5 = server().await;
+    client(&server5).await.type_info(Some(4)).await.unwrap();
+    assert_eq!(command::<CommandGetXdbcTypeInfo>(&server5).data_type, Some(4));
 }
 
 #[tokio::test]
 async fn what_is_not_implemented_is_unsupported() {
     let server = TestServer::start(Script::new()).await;
     let client = client(&server).await;
-    for result in [
-        client.catalogs().await,
-        client.schemas(&SchemaFilter::default()).await,
-        client.tables(&TableFilter::default()).await,
-        client.table_types().await,
-        client.sql_info(&[]).await,
+    let table = TableName::new("t");
+    for (name, error) in [
+        ("GetCatalogs", client.catalogs().await.unwrap_err()),
+        (
+            "GetDbSchemas",
+            client.schemas(&SchemaFilter::default()).await.unwrap_err(),
+        ),
+        ("GetTables", client.tables(&TableFilter::default()).await.unwrap_err()),
+        ("GetTableTypes", client.table_types().await.unwrap_err()),
+        ("GetPrimaryKeys", client.primary_keys(&table).await.unwrap_err()),
+        ("GetExportedKeys", client.exported_keys(&table).await.unwrap_err()),
+        ("GetImportedKeys", client.imported_keys(&table).await.unwrap_err()),
+        (
+            "GetCrossReference",
+            client.cross_reference(&table, &table).await.unwrap_err(),
+        ),
+        ("GetSqlInfo", client.server_info(&[]).await.unwrap_err()),
+        ("GetXdbcTypeInfo", client.type_info(None).await.unwrap_err()),
     ] {
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.message().starts_with(name), "{error}");
     }
 }

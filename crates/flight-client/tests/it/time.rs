@@ -6,8 +6,10 @@ use arrow_flight::sql::DoPutUpdateResult;
 use arrow_flight::{FlightData, PutResult};
 use futures::{StreamExt, TryStreamExt, stream};
 use lakepilot_fault_proxy::FaultProxy;
-use lakepilot_flight_client::{BulkIngestion, ClientConfig, FlightClient, QuerySpelling, ServerMetadata};
-use lakepilot_query::{Error, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream, Result};
+use lakepilot_flight_client::{ClientConfig, FlightClient, QuerySpelling};
+use lakepilot_query::{
+    BulkIngestion, Error, ErrorKind, QueryService, QueryServiceExt, RecordBatchStream, Result, ServerMetadata,
+};
 use prost::Message;
 use tokio::net::TcpListener;
 
