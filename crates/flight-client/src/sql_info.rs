@@ -101,7 +101,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Int64Array, StringArray, UInt32Array};
-    use arrow_flight::sql::metadata::{SqlInfoDataBuilder, SqlInfoValue};
+    use arrow_flight::sql::metadata::SqlInfoDataBuilder;
 
     fn answer(batch: RecordBatch) -> QueryResult {
         QueryResult {
@@ -115,12 +115,14 @@ mod tests {
         let mut builder = SqlInfoDataBuilder::new();
         builder.append(0u32, "a lake");
         builder.append(3u32, true);
-        builder.append(8u32, SqlInfoValue::BigInt(2));
-        builder.append(525u32, SqlInfoValue::Bitmask(5));
+        builder.append(8u32, 2i64);
+        builder.append(525u32, 5i32);
         builder.append(507u32, &["abs", "ceil"][..]);
         builder.append(
             517u32,
-            SqlInfoValue::ListMap([(7, vec![1, 2]), (9, Vec::new())].into_iter().collect()),
+            [(7, vec![1, 2]), (9, Vec::new())]
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
         );
         let batch = builder.build().unwrap().record_batch([]).unwrap();
         let info = server_info(&answer(batch)).unwrap();

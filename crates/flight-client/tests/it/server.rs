@@ -127,7 +127,6 @@ impl Script {
         self
     }
 
-    /// Takes only calls with this bearer token, beside handshakes.
     pub(crate) fn on_poll(
         mut self,
         answer: impl Fn(FlightDescriptor) -> Result<PollInfo, Status> + Send + Sync + 'static,
@@ -142,7 +141,7 @@ impl Script {
         self
     }
 
-    /// Takes only calls with this bearer token.
+    /// Takes only calls with this bearer token, beside handshakes.
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(format!("Bearer {token}"));
         self
