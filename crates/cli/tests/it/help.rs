@@ -27,6 +27,7 @@ const COMMANDS: &[&[&str]] = &[
     &["partitions", "regenerate"],
     &["processes"],
     &["streams"],
+    &["doctor"],
     &["lake"],
     &["lake", "serve"],
     &["lake", "generate"],

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod checks;
+mod doctor;
 mod harness;
 mod help;
 mod linting;

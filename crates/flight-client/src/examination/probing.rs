@@ -137,9 +137,8 @@ impl<'a> Probing<'a> {
 
     fn failed(&mut self, call: &'static str, attempts: usize, error: &Error) {
         tracing::debug!(call, %error, "the call failed");
-        let verdict = verdict(error);
-        let mut detail = brief(error, &self.home.url.to_string());
-        let mut verdict = verdict;
+        let mut verdict = verdict(error);
+        let mut detail = brief(error, call, &self.home.url.to_string());
         if attempts > 1 {
             detail = format!("worked, and then at attempt {attempts}: {detail}");
             verdict = Verdict::Wrong;
@@ -219,9 +218,13 @@ fn verdict(error: &Error) -> Verdict {
     }
 }
 
-/// The message of an error without what the line of a call says already: the address, and that the server does not offer it.
-fn brief(error: &Error, url: &str) -> String {
+/// The message of an error without what the line of a call says already: the name of it, the address, and that the server does
+/// not offer it.
+fn brief(error: &Error, call: &str, url: &str) -> String {
     let text = error.message().replace(&format!(" at {url}"), "");
+    let name = call.split(' ').next().unwrap_or_default();
+    let unnamed = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+    let text = unnamed.unwrap_or(&text).to_owned();
     match text.split_once("the server does not offer this (") {
         Some((_, rest)) if error.kind() == ErrorKind::Unsupported => {
             let (_, said) = rest.split_once(')').unwrap_or_default();
@@ -258,7 +261,8 @@ mod tests {
     #[test]
     fn what_the_line_says_already_is_not_repeated() {
         let url = "grpc://lake:1";
-        let of = |kind, text: &str| brief(&Error::new(kind, text), url);
+        let of = |kind, text: &str| brief(&Error::new(kind, text), "GetTables with schemas", url);
+        assert_eq!(of(ErrorKind::Protocol, "GetTables: it is damaged"), "it is damaged");
         assert_eq!(
             of(
                 ErrorKind::Unsupported,
