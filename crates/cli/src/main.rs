@@ -12,6 +12,7 @@ mod exit;
 mod guard;
 mod inputs;
 mod learning;
+mod logging;
 mod messages;
 mod output;
 mod progress;
@@ -25,7 +26,6 @@ use std::time::Duration;
 
 use lakepilot_query::{Error, Result};
 
-use crate::args::ColorChoice;
 use crate::context::Context;
 use crate::exit::Outcome;
 
@@ -37,9 +37,10 @@ const SHUTDOWN_BOUND: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = args::parse(std::env::args_os());
-    start_tracing(cli.global.verbose, cli.global.color);
+    let in_json = cli.command.reports_in_json();
+    logging::start(cli.global.verbose, cli.global.color, in_json);
     let mut context = Context::new(cli.global);
-    if cli.command.reports_in_json() {
+    if in_json {
         context.messages = context.messages.in_json();
     }
     let ended = run(cli.command, &context);
@@ -82,24 +83,4 @@ fn run(command: args::Command, context: &Context) -> Result<Outcome> {
     // come to its end. With nothing of that left, it takes no time.
     runtime.shutdown_timeout(SHUTDOWN_BOUND);
     outcome
-}
-
-/// Sends tracing events to standard error: with `-v` those of our crates (their names all begin with `lakepilot`), with more
-/// those of others too. `LAKEPILOT_LOG` sets the filter by itself.
-fn start_tracing(verbose: u8, color: ColorChoice) {
-    let level = match verbose {
-        0 => "off",
-        1 => "warn,lakepilot=debug",
-        2 => "debug,lakepilot=trace",
-        _ => "trace",
-    };
-    let filter = std::env::var("LAKEPILOT_LOG").unwrap_or_else(|_| level.to_owned());
-    if filter == "off" {
-        return;
-    }
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_ansi(terminal::colored(color, &std::io::stderr()))
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use lakepilot_query::Result;
+
+/// How long what was called off may take to clean up.
+pub(crate) const CLEANUP_BOUND: Duration = Duration::from_secs(2);
 
 /// A signal that asks the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

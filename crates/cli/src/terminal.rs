@@ -53,6 +53,52 @@ fn is_utf8(locale: &str) -> bool {
     locale.contains("utf-8") || locale.contains("utf8")
 }
 
+/// The characters that bars of progress are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BarCharacters {
+    Unicode,
+    Ascii,
+}
+
+impl BarCharacters {
+    /// Those that can be drawn in the locale.
+    pub(crate) fn of_locale() -> Self {
+        if unicode() { Self::Unicode } else { Self::Ascii }
+    }
+
+    /// What is done.
+    pub(crate) fn full(self) -> &'static str {
+        match self {
+            Self::Unicode => "━",
+            Self::Ascii => "=",
+        }
+    }
+
+    /// Where it has got to.
+    pub(crate) fn tip(self) -> &'static str {
+        match self {
+            Self::Unicode => "╸",
+            Self::Ascii => ">",
+        }
+    }
+
+    /// All of them, as `indicatif` takes them: what is done, the tip, and what is not done.
+    pub(crate) fn all(self) -> &'static str {
+        match self {
+            Self::Unicode => "━╸ ",
+            Self::Ascii => "=> ",
+        }
+    }
+
+    /// What turns while nothing is known; the last one is shown at the end.
+    pub(crate) fn spinner(self) -> &'static str {
+        match self {
+            Self::Unicode => "⠁⠂⠄⡀⢀⠠⠐⠈ ",
+            Self::Ascii => "|/-\\ ",
+        }
+    }
+}
+
 /// Whether a line on standard error can be drawn again: it is a terminal, and one that can go back.
 pub(crate) fn can_redraw() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")

@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::exit::Outcome;
 use crate::messages::Messages;
 use crate::output::{self, text};
-use crate::progress::RunProgress;
+use crate::progress::{RowsGo, RunProgress};
 use crate::retirement::{self, AdminProgress};
 use crate::terminal;
 
@@ -155,7 +155,7 @@ async fn run_large(client: &Arc<dyn QueryService>, range: TimeRange, say: &Narra
         .execute(
             &query,
             &mut sink,
-            &RunProgress::new(ProgressChoice::Auto, messages, None),
+            &RunProgress::new(ProgressChoice::Auto, messages, None, RowsGo::Elsewhere),
         )
         .await?;
     say.line(run::describe(&statistics))?;

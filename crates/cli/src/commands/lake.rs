@@ -116,7 +116,7 @@ pub(crate) fn fill_with_progress(
     bar.set_style(
         ProgressStyle::with_template("{bar:20} {pos} of {len} steps, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("━╸ "),
+            .progress_chars(terminal::BarCharacters::of_locale().all()),
     );
     let report = fill(lake, options, &|done, steps| {
         bar.set_length(steps as u64);

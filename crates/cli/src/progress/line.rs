@@ -5,6 +5,7 @@ use std::time::Duration;
 use lakepilot_execution::ProgressSnapshot;
 
 use crate::output::text;
+use crate::terminal::BarCharacters;
 
 /// What a run is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,18 +83,18 @@ const SHORTEST_BAR: usize = 8;
 const LONGEST_BAR: usize = 30;
 
 /// The line of a moment in at most `width` columns; without a width, as long as it gets and without a bar.
-pub(super) fn line(moment: &Moment, width: Option<usize>) -> String {
+pub(super) fn line(moment: &Moment, width: Option<usize>, characters: BarCharacters) -> String {
     let mut fields = fields(moment);
     let long = joined(&fields, |field| &field.long);
     let Some(width) = width else { return long };
     if text::width(&long) <= width {
-        return with_bar(moment, long, width);
+        return with_bar(moment, long, width, characters);
     }
     loop {
         let short = joined(&fields, |field| &field.short);
         let least = fields.iter().map(|field| field.importance).min();
         if text::width(&short) <= width || fields.len() <= 1 {
-            return with_bar(moment, short, width);
+            return with_bar(moment, short, width, characters);
         }
         fields.retain(|field| Some(field.importance) != least);
     }
@@ -161,15 +162,15 @@ fn known(moment: &Moment, elapsed: Field) -> Vec<Field> {
 }
 
 /// The line behind a bar, when the share is known and there is room for one.
-fn with_bar(moment: &Moment, line: String, width: usize) -> String {
+fn with_bar(moment: &Moment, line: String, width: usize, characters: BarCharacters) -> String {
     let room = width.saturating_sub(text::width(&line) + GAP.len()).min(LONGEST_BAR);
     let Some(share) = moment.share_done().filter(|_| room >= SHORTEST_BAR) else {
         return line;
     };
     let full = (share * room as f64) as usize;
-    let tip = if full < room { "╸" } else { "" };
+    let tip = if full < room { characters.tip() } else { "" };
     let empty = " ".repeat(room.saturating_sub(full + 1));
-    format!("{}{tip}{empty}{GAP}{line}", "━".repeat(full))
+    format!("{}{tip}{empty}{GAP}{line}", characters.full().repeat(full))
 }
 
 #[cfg(test)]
@@ -201,7 +202,7 @@ mod tests {
     }
 
     /// The lines of typical moments at a width, each between bars that show where it ends.
-    fn at(width: usize) -> String {
+    fn at(width: usize, characters: BarCharacters) -> String {
         let start = Moment::default();
         let again = Moment {
             phase: Phase::AskingAgain(2),
@@ -241,7 +242,7 @@ mod tests {
         ]
         .iter()
         .map(|moment| {
-            let line = line(moment, Some(width));
+            let line = line(moment, Some(width), characters);
             assert!(text::width(&line) <= width, "{line}");
             format!("|{line}{}|", " ".repeat(width - text::width(&line)))
         })
@@ -251,22 +252,32 @@ mod tests {
 
     #[test]
     fn at_120_columns() {
-        insta::assert_snapshot!(at(117));
+        insta::assert_snapshot!(at(117, BarCharacters::Unicode));
     }
 
     #[test]
     fn at_80_columns() {
-        insta::assert_snapshot!(at(77));
+        insta::assert_snapshot!(at(77, BarCharacters::Unicode));
     }
 
     #[test]
     fn at_40_columns() {
-        insta::assert_snapshot!(at(37));
+        insta::assert_snapshot!(at(37, BarCharacters::Unicode));
+    }
+
+    #[test]
+    fn in_ascii_at_80_columns() {
+        let lines = at(77, BarCharacters::Ascii);
+        assert!(lines.is_ascii() && lines.contains("=>"), "{lines}");
+        assert_eq!(
+            lines.replace('=', "━").replace('>', "╸"),
+            at(77, BarCharacters::Unicode)
+        );
     }
 
     #[test]
     fn in_a_file_the_line_is_whole() {
-        insta::assert_snapshot!(line(&sliced(), None),
+        insta::assert_snapshot!(line(&sliced(), None, BarCharacters::Unicode),
             @"25 %  12,345,678 rows  199,123 rows/s  2.0 GB  31.9 MB/s  1:02  2:59 left  3 of 16 slices, 4 running");
     }
 
@@ -292,7 +303,7 @@ mod tests {
                     done: done.into(),
                 }),
             };
-            let line = line(&moment, Some(width));
+            let line = line(&moment, Some(width), BarCharacters::Unicode);
             prop_assert!(text::width(&line) <= width, "{}", line);
             prop_assert!(!line.contains("100 %") && !line.contains("100%"), "{}", line);
         }

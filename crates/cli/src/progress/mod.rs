@@ -13,7 +13,7 @@ use self::line::{Moment, Phase, Slices};
 use crate::args::ProgressChoice;
 use crate::messages::Messages;
 use crate::output::text;
-use crate::terminal;
+use crate::terminal::{self, BarCharacters};
 
 /// How often the line is redrawn: ten times a second.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
@@ -38,16 +38,34 @@ pub(crate) struct RunProgress {
     view: Mutex<View>,
 }
 
+/// Whether the rows go to a terminal, which standard error is then likely to be too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowsGo {
+    ToTerminal,
+    Elsewhere,
+}
+
 enum View {
-    Line { line: Redrawn, messages: Messages },
-    Lines { messages: Messages, next: Duration },
-    Objects { messages: Messages, told: Moment },
+    Line {
+        line: Redrawn,
+        messages: Messages,
+    },
+    Lines {
+        messages: Messages,
+        next: Duration,
+    },
+    Objects {
+        messages: Messages,
+        told: Moment,
+    },
+    /// What stays is told, and how far the run is shows in its rows.
+    Notes(Messages),
     Nothing,
 }
 
 impl RunProgress {
     /// Progress of a run, which is cut into so many slices, or runs whole.
-    pub(crate) fn new(choice: ProgressChoice, messages: Messages, slices: Option<usize>) -> Self {
+    pub(crate) fn new(choice: ProgressChoice, messages: Messages, slices: Option<usize>, rows: RowsGo) -> Self {
         let tally = Arc::new(Tally::new(slices));
         let lines = || View::Lines {
             messages,
@@ -55,8 +73,10 @@ impl RunProgress {
         };
         let view = match choice {
             ProgressChoice::Auto if messages.is_quiet() => View::Nothing,
+            // A line that is drawn between rows spoils them.
+            ProgressChoice::Auto if terminal::can_redraw() && rows == RowsGo::ToTerminal => View::Notes(messages),
             ProgressChoice::Auto if terminal::can_redraw() => View::Line {
-                line: Redrawn::default(),
+                line: Redrawn::new(),
                 messages,
             },
             ProgressChoice::Auto | ProgressChoice::Plain => lines(),
@@ -93,8 +113,8 @@ impl RunProgress {
 ///
 /// Not a bar of `indicatif`: that fills its line up to the last column, from where the `^C` that a terminal writes goes to the
 /// next, and the line then stays for good.
-#[derive(Default)]
 struct Redrawn {
+    characters: BarCharacters,
     /// When it was drawn last; `None` while it is not there.
     drawn: Option<Duration>,
 }
@@ -102,6 +122,13 @@ struct Redrawn {
 const CLEAR_LINE: &str = "\r\x1b[2K";
 
 impl Redrawn {
+    fn new() -> Self {
+        Self {
+            characters: BarCharacters::of_locale(),
+            drawn: None,
+        }
+    }
+
     /// Draws the line, unless it was drawn a moment ago.
     fn draw(&mut self, moment: &Moment) {
         if self.drawn.is_some_and(|drawn| moment.elapsed < drawn + REDRAW_EVERY) {
@@ -109,7 +136,7 @@ impl Redrawn {
         }
         self.drawn = Some(moment.elapsed);
         let width = terminal::stderr_width().map(|width| width.saturating_sub(SPARE_COLUMNS));
-        write(&format!("{CLEAR_LINE}{}", line::line(moment, width)));
+        write(&format!("{CLEAR_LINE}{}", line::line(moment, width, self.characters)));
     }
 
     fn clear(&mut self) {
@@ -221,7 +248,7 @@ impl View {
                     line.clear();
                 }
             }
-            Self::Lines { messages, .. } => {
+            Self::Lines { messages, .. } | Self::Notes(messages) => {
                 if let Some(note) = note(event) {
                     messages.tell(note);
                 }
@@ -246,7 +273,7 @@ impl View {
             Self::Line { line, .. } => line.draw(moment),
             Self::Lines { messages, next } if moment.elapsed >= *next => {
                 *next = next_line_at(moment.elapsed);
-                messages.tell(line::line(moment, None));
+                messages.tell(line::line(moment, None, BarCharacters::Ascii));
             }
             Self::Objects { messages, told } => {
                 let news = (moment.rows, moment.slices) != (told.rows, told.slices);

@@ -10,6 +10,7 @@ use lakepilot_admin::{Event, Observer};
 
 use crate::messages::Messages;
 use crate::output::{printable, text};
+use crate::terminal::BarCharacters;
 
 /// How often a bar is redrawn: ten times a second.
 const REDRAWS_PER_SECOND: u8 = 10;
@@ -41,7 +42,7 @@ impl AdminProgress {
             View::Nothing
         } else if io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND));
-            bar.set_style(style("{spinner} {wide_msg}"));
+            bar.set_style(style("{spinner} {wide_msg}").tick_chars(BarCharacters::of_locale().spinner()));
             View::Bar(bar)
         } else {
             View::Lines(Instant::now())
@@ -104,7 +105,7 @@ impl Observer for AdminProgress {
                 state.partitions = *partitions;
                 if let View::Bar(bar) = &state.view {
                     bar.set_length(*partitions);
-                    bar.set_style(style("{bar:20} {wide_msg}").progress_chars("━╸ "));
+                    bar.set_style(style("{bar:20} {wide_msg}").progress_chars(BarCharacters::of_locale().all()));
                 }
                 let line = asked(&state);
                 self.show(&mut state, &line);

@@ -25,13 +25,10 @@ use crate::args::RunArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::output;
-use crate::progress::RunProgress;
+use crate::progress::{RowsGo, RunProgress};
 use crate::{guard, signals};
 
 const BYTES_PER_MB: f64 = 1e6;
-
-/// How long a run that was called off may take to clean up.
-const CLEANUP_BOUND: Duration = Duration::from_secs(2);
 
 /// How often progress is looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -51,7 +48,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<Outcome> {
         job = Job::new(&args, context, cancellation.clone()) => job?,
     };
     let directory = job.directory().map(PathBuf::from);
-    let progress = RunProgress::new(args.reports.progress, context.messages, job.slices());
+    let progress = RunProgress::new(args.reports.progress, context.messages, job.slices(), job.rows_go);
     let running = job.run(&progress);
     tokio::pin!(running);
     let mut ticks = tokio::time::interval(TICK);
@@ -61,7 +58,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<Outcome> {
             signal = &mut signal => {
                 cancellation.cancel();
                 // Its outcome is that it was called off; what counts is that it has cleaned up.
-                let _ = tokio::time::timeout(CLEANUP_BOUND, running).await;
+                let _ = tokio::time::timeout(signals::CLEANUP_BOUND, running).await;
                 progress.clear();
                 if let Some(directory) = directory {
                     context.messages.tell(take_up(&directory));
@@ -127,6 +124,7 @@ struct Job {
     query: Query,
     slicing: Option<Slicing>,
     target: Target,
+    rows_go: RowsGo,
     executor: BatchedExecutor,
 }
 
@@ -155,6 +153,7 @@ impl Job {
             query,
             slicing,
             target,
+            rows_go: place.rows_go(),
         })
     }
 
@@ -175,6 +174,7 @@ impl Job {
             slicing,
             target,
             executor,
+            rows_go: _,
         } = self;
         let done = match (target, &slicing) {
             (Target::Sink(mut sink), None) => executor

@@ -1,5 +1,6 @@
 //! Where the rows of a run go.
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use lakepilot_execution::{Compression, DiscardSink, FileFormat, PartsDirectory, PartsRequest};
@@ -9,6 +10,7 @@ use super::Target;
 use crate::args::{RunArgs, RunOutputArgs};
 use crate::context::Context;
 use crate::output::{self, DataFormat, RowsOptions};
+use crate::progress::RowsGo;
 
 /// Where the rows go, before anything is made there.
 pub(super) enum Place {
@@ -65,6 +67,14 @@ impl Place {
         match self {
             Self::Directory(path, _) => Some(path),
             _ => None,
+        }
+    }
+
+    /// Whether rows go where a line of progress would be drawn.
+    pub(super) fn rows_go(&self) -> RowsGo {
+        match self {
+            Self::Stdout(_) if io::stdout().is_terminal() => RowsGo::ToTerminal,
+            _ => RowsGo::Elsewhere,
         }
     }
 
