@@ -19,6 +19,8 @@ mod layers;
 mod memory;
 #[cfg(unix)]
 mod micromegas;
+#[cfg(unix)]
+mod object_stores;
 mod python_env;
 mod readme;
 mod rules;
@@ -61,7 +63,10 @@ enum Command {
     /// Peak memory of the release program over a large result, with and without a budget
     #[cfg(target_os = "linux")]
     Memory(memory::Options),
-    /// The fuzz targets of the analyser
+    /// Sinks into S3, Google Cloud Storage and Azure, against servers on this machine
+    #[cfg(unix)]
+    ObjectStores(object_stores::Options),
+    /// The fuzz targets: of the analyser, and of what a server sends
     Fuzz(fuzz::Options),
     /// The criterion benchmarks
     Bench(bench::Options),
@@ -94,6 +99,8 @@ fn run(command: Command) -> Result<()> {
         Command::Accuracy(options) => accuracy::run(&workspace, &options),
         #[cfg(target_os = "linux")]
         Command::Memory(options) => memory::run(&workspace, &options),
+        #[cfg(unix)]
+        Command::ObjectStores(options) => object_stores::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Compare(options) => compare::run(&workspace, &options),

@@ -1,4 +1,4 @@
-//! The virtual environment that the published Python clients are tested in.
+//! Virtual environments: the one that the published Python clients are tested in, and those of other tools.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,28 +8,47 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo::{Workspace, run};
 
-const REQUIREMENTS: &str = "crates/conformance/python/requirements.txt";
+/// An environment that is made of a file of requirements.
+pub(crate) struct Environment {
+    /// The name of its folder in the target folder.
+    pub(crate) folder: &'static str,
+    /// The requirements, from the root of the checkout.
+    pub(crate) requirements: &'static str,
+}
+
+/// That of the published clients.
+pub(crate) const CLIENTS: Environment = Environment {
+    folder: "python-env",
+    requirements: "crates/conformance/python/requirements.txt",
+};
 
 /// The requirements that an environment was made of, whole: written last, so that it is there only when all of it is.
 const STAMP: &str = "lakepilot-requirements.txt";
 
-/// Makes the environment in the target folder unless the one there was made of the same requirements, and gives its folder.
+/// Makes the environment of the published clients, and gives its folder.
+///
+/// # Errors
+/// Those of [`ensure_one`].
+pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
+    ensure_one(workspace, &CLIENTS)
+}
+
+/// Makes an environment in the target folder unless the one there was made of the same requirements, and gives its folder.
 ///
 /// # Errors
 /// When there is no Python with `venv`, or pip cannot install the requirements.
-pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
-    let requirements = workspace.root().join(REQUIREMENTS);
+pub(crate) fn ensure_one(workspace: &Workspace, environment: &Environment) -> Result<PathBuf> {
+    let requirements = workspace.root().join(environment.requirements);
     let wanted = fs::read_to_string(&requirements).with_context(|| format!("read {}", requirements.display()))?;
-    let folder = workspace.target_folder()?.join("python-env");
+    let folder = workspace.target_folder()?.join(environment.folder);
     if is_current(&folder, &wanted) {
         return Ok(folder);
     }
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("remove the old {}", folder.display()))?;
     }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).context(
-        "the Python clients are tested in a virtual environment: install Python 3 with venv (Debian: python3-venv)",
-    )?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
+        .context("a virtual environment is needed: install Python 3 with venv (Debian: python3-venv)")?;
     run(Command::new(python(&folder))
         .args([
             "-m",
@@ -40,7 +59,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
             "--requirement",
         ])
         .arg(&requirements))
-    .with_context(|| format!("install {REQUIREMENTS}"))?;
+    .with_context(|| format!("install {}", environment.requirements))?;
     let stamp = folder.join(STAMP);
     fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
     ensure!(python(&folder).is_file(), "{} has no Python in it", folder.display());

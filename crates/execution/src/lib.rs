@@ -65,7 +65,7 @@
 //!
 //! # Features
 //! - `mock`: mocks of the traits, made by `mockall`.
-//! - `object-store`: [`ObjectSink`] and [`sink_to_url`], for any store of the `object_store` crate.
+//! - `object-store`: [`ObjectSink`], for any store of the `object_store` crate, and [`sink_to_url`], for the place that a URL names.
 //! - `cloud`: the same, with `s3://`, `gs://` and `az://`.
 
 mod estimate;
@@ -102,7 +102,7 @@ pub use sink::{
     WriterSink,
 };
 #[cfg(feature = "object-store")]
-pub use sink::{ObjectSink, sink_to_url};
+pub use sink::{ObjectSink, sink_to_url, sink_to_url_with};
 pub use size::batch_bytes;
 pub use slices::{ScanPredicate, SliceOrder, SliceRule, Slicing, auto_slices, slices_along};
 pub use statistics::{EstimateReport, Latency, Statistics};

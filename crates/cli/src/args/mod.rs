@@ -165,11 +165,11 @@ impl Command {
         matches!(self, Self::Run(args) if args.reports.progress == ProgressChoice::Json)
     }
 
-    /// Whether the command itself decides what a signal does: a server, and a retirement, finish what is in flight, and a
-    /// run tells what is there.
+    /// Whether the command itself decides what a signal does: a server, and a retirement, finish what is in flight, a query
+    /// gives up what it has begun to write, and a run tells what is there.
     pub(crate) fn handles_interrupts(&self) -> bool {
         match self {
-            Self::Run(_) => true,
+            Self::Query(_) | Self::Run(_) => true,
             Self::Partitions { command } => command.retires(),
             #[cfg(feature = "lake")]
             Self::Lake {

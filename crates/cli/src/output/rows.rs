@@ -1,7 +1,7 @@
 //! Where rows go: a table on the terminal, or a format into a file or standard output.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -36,6 +36,12 @@ pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
                 "a table is not compressed: leave --compression out, or choose another --format",
             ));
         }
+        if let Some(url) = options.output.as_deref().and_then(url_of) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("a table is for this machine, not for {url}: choose another --format"),
+            ));
+        }
         return Ok(Box::new(TableSink::new(
             options.max_display_rows,
             options.output.clone(),
@@ -47,10 +53,10 @@ pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
     };
     let format = encoding(format, options.compression)?;
     match &options.output {
-        Some(place) if place.to_str().is_some_and(|place| place.contains("://")) => {
-            sink_to_url(&place.to_string_lossy(), format)
-        }
-        Some(path) => Ok(Box::new(FileSink::create(path, format)?)),
+        Some(place) => match url_of(place) {
+            Some(url) => sink_to_url(url, format),
+            None => Ok(Box::new(FileSink::create(place, format)?)),
+        },
         None => {
             let binary = matches!(options.format, DataFormat::Parquet | DataFormat::Arrow);
             if binary && io::stdout().is_terminal() {
@@ -66,6 +72,11 @@ pub(crate) fn sink(options: &RowsOptions) -> Result<Box<dyn BatchSink>> {
             )))
         }
     }
+}
+
+/// The text of a place that is a URL, and no path.
+pub(crate) fn url_of(place: &Path) -> Option<&str> {
+    place.to_str().filter(|place| place.contains("://"))
 }
 
 /// Standard output as a writer that can move between threads.

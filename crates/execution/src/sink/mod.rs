@@ -1,11 +1,15 @@
 //! Where batches go.
 
 mod callback;
+#[cfg(feature = "cloud")]
+mod cloud;
 mod encoder;
 mod file;
 #[cfg(feature = "object-store")]
 mod object;
 mod parquet;
+#[cfg(feature = "object-store")]
+mod place;
 mod writer;
 
 use std::time::Duration;
@@ -21,7 +25,9 @@ pub use encoder::{Compression, Encoding, FileFormat};
 pub use file::FileSink;
 pub(crate) use file::PARTIAL_PREFIX;
 #[cfg(feature = "object-store")]
-pub use object::{ObjectSink, sink_to_url};
+pub use object::ObjectSink;
+#[cfg(feature = "object-store")]
+pub use place::{sink_to_url, sink_to_url_with};
 pub use writer::WriterSink;
 
 /// What a sink has made of a run.

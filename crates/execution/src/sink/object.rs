@@ -2,18 +2,19 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use lakepilot_query::{Error, ErrorKind, Result};
+use futures::TryStreamExt;
+use lakepilot_query::Result;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutPayload};
-use tokio::task::JoinSet;
-use url::Url;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::encoder::Encoding;
-use super::file::FileSink;
+use super::place::Place;
 use super::writer::WriterSink;
 use super::{BatchSink, SinkSummary};
 
@@ -26,73 +27,35 @@ const LEAST_PART_BYTES: usize = 5 * 1024 * 1024;
 /// Parts on their way at one time.
 const PARTS_AT_A_TIME: usize = 2;
 
-/// A sink for the place that a URL names: `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY`, `file:///PATH`.
-///
-/// What a store needs beside the name (credentials, region, endpoint) comes from the environment, in the names that the
-/// [`object_store`] crate documents: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`
-/// and so on. A file is a [`FileSink`], and is synced and renamed as such.
-///
-/// # Errors
-/// `InvalidInput` for what is not such a URL, or when the environment lacks something; `Unsupported` for a store that this
-/// build does not have (the feature `cloud`); those of [`FileSink::create`].
-pub fn sink_to_url(url: &str, format: impl Into<Encoding>) -> Result<Box<dyn BatchSink>> {
-    let parsed = Url::parse(url).map_err(|error| not_a_place(url).with_source(error))?;
-    if parsed.scheme() == "file" {
-        let path = parsed.to_file_path().map_err(|()| not_a_place(url))?;
-        return Ok(Box::new(FileSink::create(path, format)?));
-    }
-    let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(|error| not_a_place(url).with_source(error))?;
-    let is_cloud = matches!(
-        scheme,
-        ObjectStoreScheme::AmazonS3 | ObjectStoreScheme::GoogleCloudStorage | ObjectStoreScheme::MicrosoftAzure
-    );
-    if !is_cloud || path.as_ref().is_empty() {
-        return Err(not_a_place(url));
-    }
-    if !cfg!(feature = "cloud") {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("cannot write {url}: this build has no object stores; build it with the feature cloud"),
-        ));
-    }
-    let (store, path) = object_store::parse_url_opts(&parsed, std::env::vars()).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidInput,
-            format!("the store of {url} cannot be set up from the environment"),
-        )
-        .with_source(error)
-    })?;
-    Ok(Box::new(ObjectSink::new(Arc::from(store), path, format, url)))
-}
+/// How long a store may take to accept the upload: what it answers to is small, and a wrong address is to be told soon. Later
+/// requests are tried again for minutes, since there is work to lose then.
+const BEGIN_BOUND: Duration = Duration::from_secs(15);
 
-fn not_a_place(url: &str) -> Error {
-    Error::new(
-        ErrorKind::InvalidInput,
-        format!(
-            "'{url}' names no place to write to: use s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY or file:///PATH"
-        ),
-    )
-}
+/// How long giving an upload up may take.
+const GIVE_UP_BOUND: Duration = Duration::from_secs(5);
 
 /// Encodes batches into an object of a store.
 ///
-/// The rows go up in parts while the query runs. What makes an object of them comes last, so that nobody sees it before it
-/// is whole, and an object of that name stays as it was until then. An error, an abort or a drop gives the parts up; a store
-/// keeps those of a process that was killed until its own rules remove them.
+/// The upload begins with the run, so that a missing bucket and wrong credentials are told before rows are fetched. The rows
+/// go up in parts while the query runs. What makes an object of them comes last, so that nobody sees it before it is whole,
+/// and an object of that name stays as it was until then. An error, an abort or a drop gives the parts up; a store keeps those
+/// of a process that was killed until its own rules remove them.
 pub struct ObjectSink {
     inner: WriterSink<Spool>,
     spool: Spool,
     store: Arc<dyn ObjectStore>,
     path: Path,
-    name: Arc<str>,
+    place: Place,
     part_bytes: usize,
-    /// Begun with the first part; an object of less than one is put as it is.
-    upload: Option<Upload>,
+    upload: Upload,
 }
 
 /// An upload that is not yet an object.
+#[derive(Default)]
 struct Upload {
-    parts: Box<dyn MultipartUpload>,
+    /// The request that begins it: a task, so that a run that is called off meanwhile learns what there is to give up.
+    beginning: Option<JoinHandle<object_store::Result<Box<dyn MultipartUpload>>>>,
+    parts: Option<Box<dyn MultipartUpload>>,
     sending: JoinSet<object_store::Result<()>>,
 }
 
@@ -135,38 +98,38 @@ impl ObjectSink {
         format: impl Into<Encoding>,
         name: impl Into<Arc<str>>,
     ) -> Self {
-        let (name, spool) = (name.into(), Spool::default());
+        Self::at(Place::named(name), store, path, format.into())
+    }
+
+    pub(super) fn at(place: Place, store: Arc<dyn ObjectStore>, path: Path, format: Encoding) -> Self {
+        let spool = Spool::default();
         Self {
-            inner: WriterSink::new(spool.clone(), format, Arc::clone(&name)),
+            inner: WriterSink::new(spool.clone(), format, place.name()),
             spool,
             store,
             path,
-            name,
+            place,
             part_bytes: PART_BYTES,
-            upload: None,
+            upload: Upload::default(),
         }
+    }
+
+    /// Begins the upload, and finds out whether the store takes it.
+    async fn begin(&mut self) -> object_store::Result<()> {
+        let (store, path) = (Arc::clone(&self.store), self.path.clone());
+        let beginning = tokio::spawn(async move { store.put_multipart(&path).await });
+        self.upload.began(beginning).await?;
+        if self.place.begins_without_asking() {
+            ask_for(&self.place, self.store.as_ref(), &self.path).await?;
+        }
+        Ok(())
     }
 
     /// Sends what is enough for parts.
     async fn send_parts(&mut self) -> object_store::Result<()> {
         while let Some(part) = self.spool.take(self.part_bytes) {
-            self.send(part).await?;
+            self.upload.send(part).await?;
         }
-        Ok(())
-    }
-
-    async fn send(&mut self, part: Vec<u8>) -> object_store::Result<()> {
-        let upload = match &mut self.upload {
-            Some(upload) => upload,
-            begun => begun.insert(Upload {
-                parts: self.store.put_multipart(&self.path).await?,
-                sending: JoinSet::new(),
-            }),
-        };
-        while upload.sending.len() >= PARTS_AT_A_TIME {
-            upload.sent().await?;
-        }
-        upload.sending.spawn(upload.parts.put_part(PutPayload::from(part)));
         Ok(())
     }
 
@@ -174,57 +137,96 @@ impl ObjectSink {
     async fn complete(&mut self) -> object_store::Result<()> {
         self.send_parts().await?;
         let rest = std::mem::take(&mut *self.spool.bytes());
-        if self.upload.is_none() {
-            self.store.put(&self.path, PutPayload::from(rest)).await?;
-            return Ok(());
-        }
         if !rest.is_empty() {
-            self.send(rest).await?;
+            self.upload.send(rest).await?;
         }
-        if let Some(upload) = &mut self.upload {
-            while upload.sent().await? {}
-            upload.parts.complete().await?;
-        }
-        self.upload = None;
-        Ok(())
+        self.upload.complete().await
     }
+}
 
-    fn error(&self, error: object_store::Error) -> Error {
-        let kind = match &error {
-            object_store::Error::NotFound { .. } => ErrorKind::NotFound,
-            object_store::Error::PermissionDenied { .. } => ErrorKind::PermissionDenied,
-            object_store::Error::Unauthenticated { .. } => ErrorKind::Unauthenticated,
-            object_store::Error::NotSupported { .. } | object_store::Error::NotImplemented { .. } => {
-                ErrorKind::Unsupported
-            }
-            object_store::Error::InvalidPath { .. } => ErrorKind::InvalidInput,
-            _ => ErrorKind::Io,
-        };
-        Error::new(kind, format!("cannot write {}", self.name)).with_source(error)
+/// Where beginning an upload asks the store nothing, a look at the name does. Whoever may write may not always list, so that
+/// this alone is no reason to fail.
+async fn ask_for(place: &Place, store: &dyn ObjectStore, path: &Path) -> object_store::Result<()> {
+    match store.list(Some(path)).try_next().await {
+        Err(error) if place.is_of_rights(&error) => {
+            tracing::debug!(%error, "the place may not be listed");
+            Ok(())
+        }
+        listed => listed.map(drop),
     }
 }
 
 impl Upload {
+    async fn began(
+        &mut self,
+        beginning: JoinHandle<object_store::Result<Box<dyn MultipartUpload>>>,
+    ) -> object_store::Result<()> {
+        let begun = self.beginning.insert(beginning).await;
+        self.beginning = None;
+        self.parts = Some(begun??);
+        Ok(())
+    }
+
+    fn parts(&mut self) -> object_store::Result<&mut Box<dyn MultipartUpload>> {
+        self.parts.as_mut().ok_or_else(|| object_store::Error::Generic {
+            store: "upload",
+            source: "the sink was not started, or has ended".into(),
+        })
+    }
+
+    async fn send(&mut self, part: Vec<u8>) -> object_store::Result<()> {
+        while self.sending.len() >= PARTS_AT_A_TIME {
+            self.sent().await?;
+        }
+        let sending = self.parts()?.put_part(PutPayload::from(part));
+        self.sending.spawn(sending);
+        Ok(())
+    }
+
     /// Waits until one more part has arrived; tells whether one was on its way.
     async fn sent(&mut self) -> object_store::Result<bool> {
         match self.sending.join_next().await {
             None => Ok(false),
-            Some(Ok(sent)) => sent.map(|()| true),
-            Some(Err(source)) => Err(object_store::Error::JoinError { source }),
+            Some(sent) => sent?.map(|()| true),
         }
     }
 
+    async fn complete(&mut self) -> object_store::Result<()> {
+        while self.sent().await? {}
+        self.parts()?.complete().await?;
+        self.parts = None;
+        Ok(())
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.beginning.is_some() || self.parts.is_some()
+    }
+
     async fn give_up(mut self) {
-        self.sending.shutdown().await;
-        if let Err(error) = self.parts.abort().await {
-            tracing::warn!(%error, "the parts of an object that was given up may stay in the store");
+        let giving_up = async {
+            self.sending.shutdown().await;
+            if let Some(beginning) = self.beginning.take() {
+                // One that failed has left nothing.
+                self.parts = beginning.await.ok().and_then(Result::ok);
+            }
+            match &mut self.parts {
+                Some(parts) => parts.abort().await.map_err(|error| error.to_string()),
+                None => Ok(()),
+            }
+        };
+        let given_up = tokio::time::timeout(GIVE_UP_BOUND, giving_up).await;
+        if let Err(reason) = given_up.unwrap_or_else(|_| Err("the store does not answer".to_owned())) {
+            tracing::warn!(%reason, "the parts of an object that was given up may stay in the store");
         }
     }
 }
 
 impl Drop for ObjectSink {
     fn drop(&mut self) {
-        let Some(upload) = self.upload.take() else { return };
+        let upload = std::mem::take(&mut self.upload);
+        if !upload.is_under_way() {
+            return;
+        }
         // Without a runtime nothing can be sent any more.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(upload.give_up());
@@ -235,24 +237,29 @@ impl Drop for ObjectSink {
 #[async_trait]
 impl BatchSink for ObjectSink {
     async fn start(&mut self, schema: SchemaRef) -> Result<()> {
+        match tokio::time::timeout(BEGIN_BOUND, self.begin()).await {
+            Ok(begun) => begun.map_err(|error| self.place.error(error))?,
+            Err(_) => return Err(self.place.silent(BEGIN_BOUND)),
+        }
         self.inner.start(schema).await
     }
 
     async fn write(&mut self, index: u64, batch: RecordBatch) -> Result<()> {
         self.inner.write(index, batch).await?;
-        self.send_parts().await.map_err(|error| self.error(error))
+        self.send_parts().await.map_err(|error| self.place.error(error))
     }
 
     async fn finish(&mut self) -> Result<SinkSummary> {
         let summary = self.inner.finish().await?;
-        self.complete().await.map_err(|error| self.error(error))?;
+        self.complete().await.map_err(|error| self.place.error(error))?;
         Ok(summary)
     }
 
     async fn abort(&mut self) {
         self.inner.abort().await;
         self.spool.bytes().clear();
-        if let Some(upload) = self.upload.take() {
+        let upload = std::mem::take(&mut self.upload);
+        if upload.is_under_way() {
             upload.give_up().await;
         }
     }
@@ -264,8 +271,7 @@ impl BatchSink for ObjectSink {
     }
 
     fn held_bytes(&self) -> usize {
-        let sending = self.upload.as_ref().map_or(0, |upload| upload.sending.len());
-        self.inner.held_bytes() + self.spool.bytes().len() + sending * self.part_bytes
+        self.inner.held_bytes() + self.spool.bytes().len() + self.upload.sending.len() * self.part_bytes
     }
 
     fn most_batch_bytes(&self) -> Option<usize> {

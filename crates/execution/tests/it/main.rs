@@ -1,5 +1,7 @@
 //! The executor and its sinks against scripted services.
 
+#[cfg(feature = "cloud")]
+mod clouds;
 mod executor;
 mod faults;
 mod objects;

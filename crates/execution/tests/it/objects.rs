@@ -9,6 +9,8 @@ use arrow::ipc::reader::StreamReader;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
+#[cfg(feature = "cloud")]
+use lakepilot_execution::sink_to_url_with;
 use lakepilot_execution::{
     BatchSink, BatchedExecutor, ExecutionOptions, FileFormat, NoProgress, ObjectSink, sink_to_url,
 };
@@ -182,14 +184,14 @@ async fn a_large_object_goes_up_in_parts_and_appears_when_it_is_whole() {
 }
 
 #[tokio::test]
-async fn a_small_object_is_put_at_once_and_replaces_the_one_before() {
+async fn a_small_object_is_one_part_and_replaces_the_one_before() {
     let store = Watched::new();
     store.inner.put(&path(), PutPayload::from_static(b"old")).await.unwrap();
     let mut sink = store.sink();
     sink.start(batch(0).schema()).await.unwrap();
     sink.write(0, batch(1).slice(0, 10)).await.unwrap();
     sink.finish().await.unwrap();
-    assert_eq!(store.seen.parts.load(Ordering::SeqCst), 0);
+    assert_eq!(store.seen.parts.load(Ordering::SeqCst), 1);
     assert_eq!(read(&store.inner).await, [batch(1).slice(0, 10)]);
 }
 
@@ -272,12 +274,27 @@ fn places_that_are_none_are_told() {
         "memory:///rows",
         "s3://bucket",
         "s3://bucket/",
+        "s3://bucket/folder/",
         "file://host/rows",
     ] {
         let error = sink_to_url(url, FileFormat::Parquet).err().expect(url);
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}: {error}");
         assert!(error.message().contains(url), "{error}");
     }
+}
+
+#[cfg(feature = "cloud")]
+#[test]
+fn an_address_without_tls_has_to_be_meant() {
+    let variables = |meant: bool| {
+        let endpoint = ("AWS_ENDPOINT".to_owned(), "http://127.0.0.1:9000".to_owned());
+        std::iter::once(endpoint).chain(meant.then(|| ("AWS_ALLOW_HTTP".to_owned(), "true".to_owned())))
+    };
+    let open = |meant| sink_to_url_with("s3://bucket/rows", FileFormat::Parquet, variables(meant));
+    assert!(open(true).is_ok());
+    let error = open(false).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("set AWS_ALLOW_HTTP=true"), "{error}");
 }
 
 #[cfg(not(feature = "cloud"))]
