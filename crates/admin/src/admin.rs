@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use lakepilot_catalog::Catalog;
 use lakepilot_query::{Clock, QueryService, SystemClock};
 
-use crate::Guards;
+use crate::{Guards, History};
 
 /// Partition administration of one lake. A clone works on the same lake.
 ///
@@ -18,6 +18,7 @@ pub struct PartitionAdmin {
     server: Option<String>,
     guards: Guards,
     clock: Arc<dyn Clock>,
+    history: Option<History>,
 }
 
 impl PartitionAdmin {
@@ -28,6 +29,7 @@ impl PartitionAdmin {
             server: None,
             guards: Guards::default(),
             clock: Arc::new(SystemClock),
+            history: None,
         }
     }
 
@@ -53,6 +55,14 @@ impl PartitionAdmin {
         self
     }
 
+    /// With a history in which materialisations and regenerations are recorded. That of a retirement is in its
+    /// [options](crate::ApplyOptions::with_history).
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.history = Some(history);
+        self
+    }
+
     /// The catalogue of the lake.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -66,6 +76,10 @@ impl PartitionAdmin {
     /// The guards of its plans.
     pub fn guards(&self) -> &Guards {
         &self.guards
+    }
+
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

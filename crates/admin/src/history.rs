@@ -1,4 +1,4 @@
-//! Who applied what, and what came of it.
+//! Who retired and wrote what, and what came of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,9 +8,11 @@ use lakepilot_query::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::files::{Log, parse_lines};
-use crate::{Basis, OutcomeCounts, PlanTotals, RetirementPlan, RetirementReport};
+use crate::{
+    Basis, Materialisation, MaterialisationReport, OutcomeCounts, PlanTotals, RetirementPlan, RetirementReport,
+};
 
-/// The log of what was applied: a file of one JSON value a line, which is only added to and synced after each. A record is
+/// The log of what was done to partitions: a file of one JSON value a line, which is only added to and synced after each. A record is
 /// written before the server is asked and completed afterwards, so that a run that was killed shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
@@ -18,7 +20,7 @@ pub struct History {
     who: String,
 }
 
-/// One application of a plan.
+/// One application of a plan, or one materialisation or regeneration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HistoryEntry {
     /// The id of the run.
@@ -29,34 +31,83 @@ pub struct HistoryEntry {
     pub who: String,
     /// The server, as it was named.
     pub server: Option<String>,
-    /// The digest of the plan.
-    pub plan: String,
-    /// What the plan was made from.
-    pub basis: Basis,
-    /// What the plan was to take.
-    pub planned: PlanTotals,
+    /// What was to be done.
+    #[serde(flatten)]
+    pub work: HistoryWork,
     /// What came of it; `None` when the run was killed, or is still going.
     pub result: Option<HistoryResult>,
 }
 
-/// What came of the application of a plan.
+/// What a run was to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HistoryWork {
+    /// Retire the partitions of a plan.
+    Retire {
+        /// The digest of the plan.
+        plan: String,
+        /// What the plan was made from.
+        basis: Basis,
+        /// What the plan was to take.
+        planned: PlanTotals,
+    },
+    /// Write the partitions that were not there.
+    Materialize(WritingOrder),
+    /// Write all partitions once more.
+    Regenerate(WritingOrder),
+}
+
+/// Which partitions of the instance `global` were to be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WritingOrder {
+    /// The view set.
+    pub view_set: String,
+    /// Where the range of insert time begins.
+    pub begin_insert_time: DateTime<Utc>,
+    /// Where its last whole step ends.
+    pub end_insert_time: DateTime<Utc>,
+    /// The length of a partition.
+    pub step_seconds: u64,
+}
+
+/// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryResult {
     /// When it ended.
     pub finished: DateTime<Utc>,
-    /// Whether every planned partition was seen to be gone.
+    /// Whether every planned partition was seen to be gone, or every step to have its partitions.
     pub complete: bool,
-    /// How many partitions came to which end; `None` when the plan was not applied at all.
+    /// How many partitions came to which end; `None` when the plan was not applied at all, and for what writes.
     pub counts: Option<OutcomeCounts>,
-    /// The first failure, or why the plan was not applied.
+    /// How many partitions were written; `None` when the server did not come to it, and for what retires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<WrittenCounts>,
+    /// The first failure, or why nothing was done.
     pub error: Option<String>,
+}
+
+/// What writing partitions has come to, as they were listed before and afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenCounts {
+    /// Are new.
+    pub created: u64,
+    /// Were there before, and are not any more.
+    pub replaced: u64,
+    /// Are as they were.
+    pub kept: u64,
+    /// Stretches of the whole steps that no partition covers.
+    pub gaps: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 enum Line {
     Started(Box<Started>),
+    Writing(Box<Writing>),
     Finished { run: String, result: HistoryResult },
 }
 
@@ -72,6 +123,94 @@ struct Started {
     planned: PlanTotals,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Writing {
+    run: String,
+    at: DateTime<Utc>,
+    who: String,
+    server: Option<String>,
+    anew: bool,
+    order: WritingOrder,
+}
+
+impl From<Started> for HistoryEntry {
+    fn from(begun: Started) -> Self {
+        Self {
+            run: begun.run,
+            started: begun.at,
+            who: begun.who,
+            server: begun.server,
+            work: HistoryWork::Retire {
+                plan: begun.plan,
+                basis: begun.basis,
+                planned: begun.planned,
+            },
+            result: None,
+        }
+    }
+}
+
+impl From<Writing> for HistoryEntry {
+    fn from(begun: Writing) -> Self {
+        Self {
+            run: begun.run,
+            started: begun.at,
+            who: begun.who,
+            server: begun.server,
+            work: if begun.anew {
+                HistoryWork::Regenerate(begun.order)
+            } else {
+                HistoryWork::Materialize(begun.order)
+            },
+            result: None,
+        }
+    }
+}
+
+impl HistoryResult {
+    fn failed(error: &Error) -> Self {
+        Self {
+            finished: Utc::now(),
+            complete: false,
+            counts: None,
+            written: None,
+            error: Some(error.to_string()),
+        }
+    }
+
+    fn of_retirement(outcome: &Result<RetirementReport>) -> Self {
+        match outcome {
+            Ok(report) => Self {
+                finished: Utc::now(),
+                complete: report.is_complete(),
+                counts: Some(report.counts()),
+                written: None,
+                error: report.first_failure().map(|failure| failure.message().to_owned()),
+            },
+            Err(error) => Self::failed(error),
+        }
+    }
+
+    fn of_writing(outcome: &Result<MaterialisationReport>) -> Self {
+        match outcome {
+            Ok(report) => Self {
+                finished: Utc::now(),
+                complete: report.is_complete(),
+                counts: None,
+                written: Some(WrittenCounts {
+                    created: report.created().len() as u64,
+                    replaced: report.replaced().len() as u64,
+                    kept: report.kept().len() as u64,
+                    gaps: report.gaps().len() as u64,
+                }),
+                error: report.failures().first().cloned(),
+            },
+            Err(error) => Self::failed(error),
+        }
+    }
+}
+
 impl History {
     /// The history in a file, for what `who` does from now on: a user and a machine, or what a scheduler is called.
     pub fn new(path: impl Into<PathBuf>, who: impl Into<String>) -> Self {
@@ -81,7 +220,7 @@ impl History {
         }
     }
 
-    /// All applications, the earliest first. Empty where there is no file.
+    /// All runs, the earliest first. Empty where there is no file.
     ///
     /// # Errors
     /// `Io` when the file cannot be read, `InvalidInput` with the line when one of them is not what it should be. A last
@@ -96,16 +235,8 @@ impl History {
         let mut entries: Vec<HistoryEntry> = Vec::new();
         for line in parse_lines::<Line>(&bytes[..whole], path)? {
             match line {
-                Line::Started(begun) => entries.push(HistoryEntry {
-                    run: begun.run,
-                    started: begun.at,
-                    who: begun.who,
-                    server: begun.server,
-                    plan: begun.plan,
-                    basis: begun.basis,
-                    planned: begun.planned,
-                    result: None,
-                }),
+                Line::Started(begun) => entries.push((*begun).into()),
+                Line::Writing(begun) => entries.push((*begun).into()),
                 Line::Finished { run, result } => {
                     if let Some(entry) = entries.iter_mut().rev().find(|entry| entry.run == run) {
                         entry.result = Some(result);
@@ -132,20 +263,33 @@ impl History {
     }
 
     pub(crate) fn finished(&self, run: &str, outcome: &Result<RetirementReport>) -> Result<()> {
-        let result = match outcome {
-            Ok(report) => HistoryResult {
-                finished: Utc::now(),
-                complete: report.is_complete(),
-                counts: Some(report.counts()),
-                error: report.first_failure().map(|failure| failure.message().to_owned()),
+        self.ended(run, HistoryResult::of_retirement(outcome))
+    }
+
+    /// Notes that the server is about to be asked for partitions, and gives the id of the run.
+    pub(crate) fn writing(&self, what: &Materialisation, anew: bool, server: Option<&str>) -> Result<String> {
+        let run = new_run();
+        self.append(&Line::Writing(Box::new(Writing {
+            run: run.clone(),
+            at: Utc::now(),
+            who: self.who.clone(),
+            server: server.map(str::to_owned),
+            anew,
+            order: WritingOrder {
+                view_set: what.view_set_name().to_owned(),
+                begin_insert_time: what.range().begin(),
+                end_insert_time: what.end_of_steps(),
+                step_seconds: what.step().as_secs(),
             },
-            Err(error) => HistoryResult {
-                finished: Utc::now(),
-                complete: false,
-                counts: None,
-                error: Some(error.to_string()),
-            },
-        };
+        })))?;
+        Ok(run)
+    }
+
+    pub(crate) fn written(&self, run: &str, outcome: &Result<MaterialisationReport>) -> Result<()> {
+        self.ended(run, HistoryResult::of_writing(outcome))
+    }
+
+    fn ended(&self, run: &str, result: HistoryResult) -> Result<()> {
         self.append(&Line::Finished {
             run: run.to_owned(),
             result,

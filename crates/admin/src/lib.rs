@@ -84,7 +84,7 @@ pub use drift::Drift;
 #[cfg(feature = "mock")]
 pub use fake::{FakeLake, FakeState, Hook};
 pub use guards::{Guards, Protected};
-pub use history::{History, HistoryEntry, HistoryResult};
+pub use history::{History, HistoryEntry, HistoryResult, HistoryWork, WritingOrder, WrittenCounts};
 pub use journal::Journal;
 pub use lock::ServerLock;
 pub use materialise::{Materialisation, MaterialisationReport};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::function::{Call, time_argument};
 use crate::messages::Messages;
 use crate::planner::{Identity, identity};
-use crate::{Event, Observer, PartitionAdmin, ViewInstance};
+use crate::{Event, Failure, Observer, PartitionAdmin, ViewInstance};
 
 /// Which partitions the server is to write: those of the instance `global` of a view set, for a range of insert time, each
 /// as long as the step.
@@ -112,9 +112,11 @@ impl PartitionAdmin {
     /// # Errors
     /// Those of listing the partitions; `NotFound` when the server does not know the view set, and `Internal` when it gave
     /// up otherwise (both of which it only tells in a row of a good answer); `PermissionDenied` without an
-    /// administrator's rights. A step that the server left out is in the report.
+    /// administrator's rights; that of the [history](Self::with_history) that its beginning cannot be recorded in, and
+    /// nothing is asked for then. A step that the server left out is in the report.
     pub async fn materialize(&self, what: &Materialisation, observer: &dyn Observer) -> Result<MaterialisationReport> {
-        self.write("materialize_partitions", what, Kept::Good, observer).await
+        let writing = self.write("materialize_partitions", what, Kept::Good, observer);
+        self.recorded(what, false, writing).await
     }
 
     /// Has the server write the partitions of a range once more from their sources, lists them, and reports which ones
@@ -125,6 +127,31 @@ impl PartitionAdmin {
     /// range, or when one of the partitions that are there does not lie in one step: the server refuses that too, but
     /// perhaps after it has replaced others.
     pub async fn regenerate(&self, what: &Materialisation, observer: &dyn Observer) -> Result<MaterialisationReport> {
+        self.recorded(what, true, self.write_anew(what, observer)).await
+    }
+
+    /// Works between the two records of the history, if there is one.
+    async fn recorded(
+        &self,
+        what: &Materialisation,
+        anew: bool,
+        work: impl Future<Output = Result<MaterialisationReport>>,
+    ) -> Result<MaterialisationReport> {
+        let Some(history) = self.history() else {
+            return work.await;
+        };
+        let run = history.writing(what, anew, self.server())?;
+        let mut outcome = work.await;
+        if let Err(error) = history.written(&run, &outcome) {
+            tracing::error!(%error, "the end of a materialisation could not be recorded");
+            if let Ok(report) = &mut outcome {
+                report.unrecorded = Some(Failure::of(&error));
+            }
+        }
+        outcome
+    }
+
+    async fn write_anew(&self, what: &Materialisation, observer: &dyn Observer) -> Result<MaterialisationReport> {
         if what.end_of_steps() != what.range.end() {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -262,6 +289,7 @@ pub struct MaterialisationReport {
     gaps: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     skipped_tail: Option<(DateTime<Utc>, DateTime<Utc>)>,
     failures: Vec<String>,
+    unrecorded: Option<Failure>,
     #[serde(flatten)]
     messages: Messages,
 }
@@ -290,6 +318,7 @@ impl MaterialisationReport {
             gaps,
             skipped_tail: (end_of_steps < end).then_some((end_of_steps, end)),
             failures: said.failures,
+            unrecorded: None,
             messages: said.messages,
         }
     }
@@ -333,6 +362,11 @@ impl MaterialisationReport {
     /// What the server said about steps that it left out.
     pub fn failures(&self) -> &[String] {
         &self.failures
+    }
+
+    /// Why the history lacks the end of this run, when it could not be written.
+    pub fn unrecorded(&self) -> Option<&Failure> {
+        self.unrecorded.as_ref()
     }
 
     /// What the server said.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lakepilot_admin::{Event, Materialisation, Silent};
+use lakepilot_admin::{Event, History, HistoryWork, Materialisation, Silent, WritingOrder, WrittenCounts};
 use lakepilot_catalog::Partition;
 use lakepilot_query::{ErrorKind, TimeRange};
 
@@ -155,4 +155,69 @@ async fn missing_rights_are_told_as_that() {
     lake.state().not_an_administrator = true;
     let error = lake.admin().materialize(&hourly(HOUR), &Silent).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn every_writing_is_in_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history");
+    let lake = FakeLake::new(vec![hours(0, 1)]);
+    let admin = lake
+        .admin()
+        .with_server("grpc://lake")
+        .with_history(History::new(&file, "ada@lab"));
+    lake.state().on_materialise = Some(Box::new(|state| state.partitions.push(hours(1, 2))));
+    admin.materialize(&hourly(2 * HOUR), &Silent).await.unwrap();
+    // Nothing is written anew now, and then the range is refused before the server is asked.
+    lake.state().on_materialise = None;
+    admin.regenerate(&hourly(2 * HOUR), &Silent).await.unwrap();
+    admin.regenerate(&hourly(HOUR + 5), &Silent).await.unwrap_err();
+
+    let history = History::read(&file).unwrap();
+    let order = |end| WritingOrder {
+        view_set: "blocks".to_owned(),
+        begin_insert_time: time(0),
+        end_insert_time: time(end),
+        step_seconds: 3_600,
+    };
+    let works: Vec<_> = history.iter().map(|entry| entry.work.clone()).collect();
+    assert_eq!(
+        works,
+        [
+            HistoryWork::Materialize(order(2 * HOUR)),
+            HistoryWork::Regenerate(order(2 * HOUR)),
+            HistoryWork::Regenerate(order(HOUR)),
+        ]
+    );
+    assert!(
+        history
+            .iter()
+            .all(|entry| entry.server.as_deref() == Some("grpc://lake"))
+    );
+    let results: Vec<_> = history.iter().map(|entry| entry.result.as_ref().unwrap()).collect();
+    let counts = |created, kept| WrittenCounts {
+        created,
+        replaced: 0,
+        kept,
+        gaps: 0,
+    };
+    assert_eq!(
+        results
+            .iter()
+            .map(|result| (result.complete, result.written))
+            .collect::<Vec<_>>(),
+        [(true, Some(counts(1, 1))), (false, Some(counts(0, 2))), (false, None)]
+    );
+    assert!(results[2].error.as_ref().unwrap().contains("do not fill the range"));
+}
+
+/// Without the record of its beginning, nothing is begun.
+#[tokio::test]
+async fn nothing_is_written_without_a_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = FakeLake::new(vec![]);
+    let admin = lake.admin().with_history(History::new(folder.path(), "ada"));
+    let error = admin.materialize(&hourly(HOUR), &Silent).await.unwrap_err();
+    assert!(error.message().starts_with("keep the history in "), "{error}");
+    assert!(lake.state().calls.is_empty());
 }

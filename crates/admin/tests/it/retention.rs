@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lakepilot_admin::{
-    ApplyOptions, Basis, FakeLake, Guards, History, InstancePlan, Protected, RetentionPolicy, Selection, Silent,
-    StayReason,
+    ApplyOptions, Basis, FakeLake, Guards, History, HistoryWork, InstancePlan, Protected, RetentionPolicy, Selection,
+    Silent, StayReason,
 };
 use lakepilot_catalog::{NamePattern, Partition};
 use lakepilot_query::{ErrorKind, FixedClock};
@@ -161,7 +161,13 @@ fn every_application_is_in_the_history() {
         (first.who.as_str(), first.server.as_deref()),
         ("ada@lab", Some("grpc://lake"))
     );
-    assert_eq!((first.plan.as_str(), first.planned), (plan.digest(), plan.totals()));
+    let HistoryWork::Retire {
+        plan: digest, planned, ..
+    } = &first.work
+    else {
+        panic!("{:?}", first.work);
+    };
+    assert_eq!((digest.as_str(), *planned), (plan.digest(), plan.totals()));
     let result = first.result.as_ref().unwrap();
     assert_eq!((result.complete, result.counts.unwrap().retired), (true, 10));
     let result = second.result.as_ref().unwrap();

@@ -35,7 +35,7 @@ pub(crate) enum PartitionsCommand {
         #[command(subcommand)]
         command: RetentionCommand,
     },
-    /// Tell which plans were applied from this account, by whom, and what came of them
+    /// Tell what was retired and written from this account, by whom, and what came of it
     History(HistoryArgs),
     /// Materialise the partitions of a view set between --begin and --end (insert time)
     Materialize(MaterializeArgs),

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use lakepilot_admin::{Materialisation, MaterialisationReport, PartitionAdmin};
+use lakepilot_admin::{Materialisation, MaterialisationReport};
 use lakepilot_query::{Result, parse_duration, to_rfc3339};
 
+use super::selection;
 use crate::args::MaterializeArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::messages::Question;
 use crate::output::{self, ReportFormat, text};
 use crate::retirement::AdminProgress;
+use crate::state::State;
 
 pub(super) async fn materialise(args: MaterializeArgs, anew: bool, context: &Context) -> Result<Outcome> {
     let range = context.required_time_range()?;
@@ -35,7 +37,8 @@ pub(super) async fn materialise(args: MaterializeArgs, anew: bool, context: &Con
         context.messages.tell("nothing was replaced");
         return Ok(Outcome::Declined);
     }
-    let admin = PartitionAdmin::new(context.service().await?);
+    let history = State::of_environment()?.history()?;
+    let admin = selection::admin(context).await?.with_history(history);
     let progress = AdminProgress::new(context.messages);
     let report = if anew {
         admin.regenerate(&what, &progress).await?
@@ -46,6 +49,12 @@ pub(super) async fn materialise(args: MaterializeArgs, anew: bool, context: &Con
     match args.confirm.format {
         ReportFormat::Json => output::print_json(&report)?,
         ReportFormat::Table => output::print(&describe_materialisation(&report))?,
+    }
+    if let Some(failure) = report.unrecorded() {
+        let told = output::printable(failure.message());
+        context
+            .messages
+            .warn(format!("the end of this run is not recorded: {told}"));
     }
     Ok(if report.is_complete() {
         Outcome::Done
