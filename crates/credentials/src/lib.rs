@@ -4,7 +4,7 @@
 //! it for both: `~/.micromegas/config.json` with one connection or several `profiles`, and `~/.micromegas/tokens.json` or
 //! `tokens-PROFILE.json`. The environment variables are the same too, and go over the file:
 //! `MICROMEGAS_PROFILE`, `MICROMEGAS_ANALYTICS_URI`, and `MICROMEGAS_OIDC_` with `ISSUER`, `CLIENT_ID`, `CLIENT_SECRET`,
-//! `AUDIENCE` and `SCOPE`.
+//! `AUDIENCE` and `SCOPE`. Of our own are `user` and `password_file` in a connection, and `LAKEPILOT_PASSWORD`.
 //!
 //! It is a crate of its own beside the client, which takes any [`CredentialProvider`]: who needs no login needs neither
 //! an HTTP client nor OAuth.
@@ -23,10 +23,7 @@
 //! # async fn example() -> lakepilot_query::Result<()> {
 //! let environment = Environment::of_process();
 //! let settings = Profiles::load(&environment)?.settings(None, &environment)?;
-//! let mut config = ClientConfig::new(&settings.url)?;
-//! if let Some(credentials) = settings.authentication.credentials()? {
-//!     config = config.with_credentials(credentials);
-//! }
+//! let config = settings.authentication.apply(ClientConfig::new(&settings.url)?)?;
 //! let client = FlightClient::connect(config).await?;
 //! # let _ = client;
 //! # Ok(())
@@ -38,6 +35,7 @@
 mod api_key;
 mod environment;
 mod oidc;
+mod password;
 mod profile;
 mod secret;
 
@@ -46,5 +44,6 @@ pub use environment::Environment;
 pub use oidc::{
     BrowserLogin, Claims, ClientCredentials, DeviceCode, OidcCredentials, StoredTokens, Tokens, login_with_device_code,
 };
+pub use password::Password;
 pub use profile::{Authentication, DEFAULT_URL, OidcGrant, OidcSettings, Profiles, Settings, token_file};
 pub use secret::Secret;

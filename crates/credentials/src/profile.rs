@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lakepilot_flight_client::CredentialProvider;
+use lakepilot_flight_client::ClientConfig;
 use lakepilot_query::{Error, ErrorKind, Result};
 use serde_json::{Map, Value};
 
 use crate::api_key::ApiKeyFile;
 use crate::environment::Environment;
 use crate::oidc::{ClientCredentials, OidcCredentials};
+use crate::password::Password;
 use crate::secret::Secret;
 
 /// Where a server is expected when nobody says.
@@ -50,6 +51,13 @@ pub enum Authentication {
     ApiKeyFile(PathBuf),
     /// With a token from an OpenID Connect provider.
     Oidc(OidcSettings),
+    /// With a user name and a password, which the server gives a token for (Flight's `Handshake`).
+    Basic {
+        /// The name of the user.
+        user: String,
+        /// Where the password is.
+        password: Password,
+    },
 }
 
 /// Where tokens come from, and where they are kept.
@@ -82,18 +90,21 @@ pub enum OidcGrant {
 }
 
 impl Authentication {
-    /// What a client asks before every call; none when there is nothing to prove.
+    /// The configuration of a client that proves who is calling in this way.
     ///
     /// # Errors
-    /// As [`ApiKeyFile::open`] and [`ClientCredentials::new`].
-    pub fn credentials(&self) -> Result<Option<Arc<dyn CredentialProvider>>> {
+    /// As [`ApiKeyFile::open`], [`ClientCredentials::new`], [`Password::read`] and [`ClientConfig::with_basic_login`].
+    pub fn apply(&self, config: ClientConfig) -> Result<ClientConfig> {
         Ok(match self {
-            Self::None => None,
-            Self::ApiKeyFile(path) => Some(Arc::new(ApiKeyFile::open(path)?)),
-            Self::Oidc(settings) => Some(match settings.grant {
-                OidcGrant::Person => Arc::new(OidcCredentials::new(settings.clone())),
-                OidcGrant::ClientCredentials => Arc::new(ClientCredentials::new(settings.clone())?),
-            }),
+            Self::None => config,
+            Self::ApiKeyFile(path) => config.with_credentials(Arc::new(ApiKeyFile::open(path)?)),
+            Self::Oidc(settings) => match settings.grant {
+                OidcGrant::Person => config.with_credentials(Arc::new(OidcCredentials::new(settings.clone()))),
+                OidcGrant::ClientCredentials => {
+                    config.with_credentials(Arc::new(ClientCredentials::new(settings.clone())?))
+                }
+            },
+            Self::Basic { user, password } => config.with_basic_login(user, password.read()?.reveal())?,
         })
     }
 }
@@ -196,8 +207,9 @@ impl Profiles {
     /// The settings of the chosen profile, with the environment over it.
     ///
     /// # Errors
-    /// As [`chosen`](Self::chosen); and `InvalidInput`, with the key, when a value is of the wrong kind, or when there is
-    /// both an API key and an OpenID Connect provider: which of the two is meant is not guessed.
+    /// As [`chosen`](Self::chosen); and `InvalidInput`, with the key, when a value is of the wrong kind, when there is more
+    /// than one of an API key, an OpenID Connect provider and a user (which of them is meant is not guessed), or when there is a
+    /// user and no password.
     pub fn settings(&self, profile: Option<&str>, environment: &Environment) -> Result<Settings> {
         let name = self.chosen(profile, environment)?;
         let section = Section::new(self, name.as_deref())?;
@@ -278,6 +290,19 @@ impl<'a> Section<'a> {
             Some(id) => Some(id),
             None => self.text("client_id")?,
         };
+        let user = self.text("user")?;
+        if user.is_some() && (key_file.is_some() || (issuer.is_some() && client_id.is_some())) {
+            return Err(invalid(format!(
+                "{} has a user name ('user') and an API key or an OpenID Connect provider: leave one of them out",
+                self.place()
+            )));
+        }
+        if let Some(user) = user {
+            return Ok(Authentication::Basic {
+                user: user.to_owned(),
+                password: self.password(environment)?,
+            });
+        }
         match (key_file, issuer, client_id) {
             (Some(_), Some(_), Some(_)) => Err(invalid(format!(
                 "{} has an API key ('api_key_file') and an OpenID Connect provider (an issuer and a client id, of the \
@@ -301,6 +326,19 @@ impl<'a> Section<'a> {
                 grant: self.grant()?,
             })),
             (None, _, _) => Ok(Authentication::None),
+        }
+    }
+
+    fn password(&self, environment: &Environment) -> Result<Password> {
+        if let Some(password) = Password::of_environment(environment) {
+            return Ok(password);
+        }
+        match self.text("password_file")? {
+            Some(path) => Ok(Password::File(environment.expand(path)?)),
+            None => Err(self.wrong(
+                "password_file",
+                "has to be the path of a file with the password of 'user', or LAKEPILOT_PASSWORD be set",
+            )),
         }
     }
 

@@ -34,18 +34,26 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// assert!(!format!("{config:?}").contains("hunter2"));
 ///
 /// // As programs usually do: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
-/// let config = config.with_proxy(ProxySettings::from_environment()?);
+/// let config = config.with_proxy(ProxySettings::from_environment());
 /// # let _ = config;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ProxySettings {
-    for_plain_text: Option<HttpProxy>,
-    for_tls: Option<HttpProxy>,
+    for_plain_text: Option<Choice>,
+    for_tls: Option<Choice>,
     /// Whether servers on this machine are reached through it too.
     for_loopback: bool,
     exceptions: Vec<String>,
+}
+
+/// What a variable or a person says of a proxy.
+#[derive(Clone, Debug)]
+enum Choice {
+    Through(HttpProxy),
+    /// Something that cannot be used: the error of who would need it.
+    Unusable(ErrorKind, String),
 }
 
 impl ProxySettings {
@@ -61,7 +69,7 @@ impl ProxySettings {
     /// `InvalidInput` when this is not such a URL, and `Unsupported` for another kind of proxy (`https://`, `socks5://`). What
     /// may be a password is not repeated.
     pub fn for_all(url: impl AsRef<str>) -> Result<Self> {
-        let proxy = HttpProxy::parse(url.as_ref())?;
+        let proxy = Choice::Through(HttpProxy::parse(url.as_ref())?);
         Ok(Self {
             for_plain_text: Some(proxy.clone()),
             for_tls: Some(proxy),
@@ -71,10 +79,7 @@ impl ProxySettings {
     }
 
     /// The proxies of the environment variables of this process; see [`from_variables`](Self::from_variables).
-    ///
-    /// # Errors
-    /// As [`from_variables`](Self::from_variables).
-    pub fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Self {
         Self::from_variables(|name| std::env::var(name).ok())
     }
 
@@ -84,11 +89,9 @@ impl ProxySettings {
     /// reached through a proxy.
     ///
     /// `HTTP_PROXY` does not count where there is `REQUEST_METHOD`: that is a CGI program, and whoever sends it a request
-    /// could set it (CVE-2016-5385).
-    ///
-    /// # Errors
-    /// As [`for_all`](Self::for_all), with the name of the variable.
-    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    /// could set it (CVE-2016-5385). A variable that names no HTTP proxy (see the errors of [`for_all`](Self::for_all)) is the
+    /// error of a client for a server that would be reached through it.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
         let find = |name: &str| {
             let lower = name.to_ascii_lowercase();
             let in_cgi = name == "HTTP_PROXY" && variable("REQUEST_METHOD").is_some();
@@ -101,21 +104,22 @@ impl ProxySettings {
             found.find_map(|(name, value)| Some((name, value.filter(|value| !value.trim().is_empty())?)))
         };
         let proxy = |name: &str| {
-            let proxy = find(name).or_else(|| find("ALL_PROXY"));
-            proxy
-                .map(|(name, url)| HttpProxy::parse(&url).map_err(|error| error.context(name)))
-                .transpose()
+            let (name, url) = find(name).or_else(|| find("ALL_PROXY"))?;
+            Some(match HttpProxy::parse(&url) {
+                Ok(proxy) => Choice::Through(proxy),
+                Err(error) => Choice::Unusable(error.kind(), format!("the variable {name}: {}", error.message())),
+            })
         };
         let settings = Self {
-            for_plain_text: proxy("HTTP_PROXY")?,
-            for_tls: proxy("HTTPS_PROXY")?,
+            for_plain_text: proxy("HTTP_PROXY"),
+            for_tls: proxy("HTTPS_PROXY"),
             for_loopback: false,
             exceptions: Vec::new(),
         };
-        Ok(match find("NO_PROXY") {
+        match find("NO_PROXY") {
             Some((_, list)) => settings.with_exceptions(&list),
             None => settings,
-        })
+        }
     }
 
     /// Servers that are reached without a proxy: a list with commas or spaces between host names, each of which stands for its
@@ -129,15 +133,26 @@ impl ProxySettings {
     }
 
     /// The proxy on the way to a server.
-    pub(crate) fn on_the_way_to(&self, url: &ServerUrl) -> Option<&HttpProxy> {
-        let proxy = if url.is_tls() {
+    ///
+    /// # Errors
+    /// `InvalidInput` or `Unsupported` when what the environment names cannot be used.
+    pub(crate) fn on_the_way_to(&self, url: &ServerUrl) -> Result<Option<&HttpProxy>> {
+        let choice = if url.is_tls() {
             &self.for_tls
         } else {
             &self.for_plain_text
         };
-        let proxy = proxy.as_ref()?;
-        let is_direct = (url.is_loopback() && !self.for_loopback) || self.is_excepted(url);
-        (!is_direct).then_some(proxy)
+        let Some(choice) = choice else { return Ok(None) };
+        if (url.is_loopback() && !self.for_loopback) || self.is_excepted(url) {
+            return Ok(None);
+        }
+        match choice {
+            Choice::Through(proxy) => Ok(Some(proxy)),
+            Choice::Unusable(kind, problem) => Err(Error::new(
+                *kind,
+                format!("{problem}; or have {url} reached without a proxy (NO_PROXY)"),
+            )),
+        }
     }
 
     fn is_excepted(&self, url: &ServerUrl) -> bool {
@@ -407,10 +422,10 @@ mod tests {
 
     fn way(settings: &ProxySettings, server: &str) -> Option<String> {
         let url = ServerUrl::parse(server).unwrap();
-        settings.on_the_way_to(&url).map(ToString::to_string)
+        settings.on_the_way_to(&url).unwrap().map(ToString::to_string)
     }
 
-    fn of(variables: &[(&str, &str)]) -> Result<ProxySettings> {
+    fn of(variables: &[(&str, &str)]) -> ProxySettings {
         ProxySettings::from_variables(|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -423,35 +438,29 @@ mod tests {
             ("HTTP_PROXY", "plain:1"),
             ("HTTPS_PROXY", "http://tls:2"),
             ("ALL_PROXY", "all:3"),
-        ])
-        .unwrap();
+        ]);
         assert_eq!(way(&all, "grpc://lake.example").unwrap(), "http://plain:1");
         assert_eq!(way(&all, "grpc+tls://lake.example").unwrap(), "http://tls:2");
         let only = of(&[
             ("ALL_PROXY", "all:3"),
             ("http_proxy", "lower:4"),
             ("HTTP_PROXY", "plain:1"),
-        ])
-        .unwrap();
+        ]);
         assert_eq!(way(&only, "grpc+tls://lake.example").unwrap(), "http://all:3");
         assert_eq!(way(&only, "http://lake.example").unwrap(), "http://lower:4");
         let cgi = of(&[
             ("REQUEST_METHOD", "GET"),
             ("HTTP_PROXY", "evil:1"),
             ("HTTPS_PROXY", "tls:2"),
-        ])
-        .unwrap();
+        ]);
         assert_eq!(way(&cgi, "grpc://lake.example"), None);
         assert!(way(&cgi, "grpc+tls://lake.example").is_some());
-        assert_eq!(
-            way(&of(&[("https_proxy", " ")]).unwrap(), "grpc+tls://lake.example"),
-            None
-        );
+        assert_eq!(way(&of(&[("https_proxy", " ")]), "grpc+tls://lake.example"), None);
     }
 
     #[test]
     fn this_machine_is_reached_directly_unless_it_is_said_otherwise() {
-        let environment = of(&[("ALL_PROXY", "proxy:1")]).unwrap();
+        let environment = of(&[("ALL_PROXY", "proxy:1")]);
         let explicit = ProxySettings::for_all("proxy:1").unwrap();
         for server in [
             "grpc://localhost",
@@ -468,7 +477,7 @@ mod tests {
     fn exceptions_are_hosts_suffixes_ranges_and_ports() {
         let list = "lake.example,.inner.example *.star.example, 10.1.0.0/16,192.168.0.7, fd00::/8,ported.example:50051,\
                     [2001:db8::1]:50051";
-        let settings = of(&[("ALL_PROXY", "proxy:1"), ("NO_PROXY", list)]).unwrap();
+        let settings = of(&[("ALL_PROXY", "proxy:1"), ("NO_PROXY", list)]);
         for direct in [
             "grpc://lake.example",
             "grpc://LAKE.example:1",
@@ -495,7 +504,7 @@ mod tests {
         ] {
             assert!(way(&settings, proxied).is_some(), "{proxied}");
         }
-        let none = of(&[("ALL_PROXY", "proxy:1"), ("no_proxy", "*")]).unwrap();
+        let none = of(&[("ALL_PROXY", "proxy:1"), ("no_proxy", "*")]);
         assert_eq!(way(&none, "grpc://lake.example"), None);
     }
 
@@ -522,8 +531,18 @@ mod tests {
             assert_eq!(error.kind(), kind, "{text}: {error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         }
-        let error = of(&[("https_proxy", "socks5://host:1")]).unwrap_err();
-        assert!(error.message().contains("https_proxy"), "{error}");
+        let others = of(&[
+            ("ALL_PROXY", "socks5://user:hunter2@host:1"),
+            ("NO_PROXY", "direct.example"),
+        ]);
+        let url = |text| ServerUrl::parse(text).unwrap();
+        let error = others.on_the_way_to(&url("grpc://lake.example")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("variable ALL_PROXY"), "{error}");
+        assert!(!format!("{error:?} {others:?}").contains("hunter2"), "{error:?}");
+        for direct in ["grpc://localhost", "grpc+tls://direct.example"] {
+            assert!(others.on_the_way_to(&url(direct)).unwrap().is_none(), "{direct}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Route {
         keep_blocks();
         Ok(Self {
             endpoint: endpoint(config, url)?,
-            proxy: config.proxy.on_the_way_to(url).cloned(),
+            proxy: config.proxy.on_the_way_to(url)?.cloned(),
             max_message_bytes: config.max_message_bytes,
         })
     }

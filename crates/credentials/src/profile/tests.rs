@@ -159,3 +159,49 @@ fn what_is_wrong_in_the_file_is_told_with_its_place() {
         assert!(error.message().contains(says), "{config}: {error}");
     }
 }
+
+#[test]
+fn a_profile_may_have_a_user_whose_password_is_elsewhere() {
+    let home = Home::new(r#"{"uri": "grpc://h", "user": "ann", "password_file": "~/ann.password"}"#);
+    let settings = home.settings(None).unwrap();
+    let Authentication::Basic { user, password } = &settings.authentication else {
+        panic!("no user")
+    };
+    assert_eq!(user, "ann");
+    assert!(matches!(password, Password::File(path) if *path == home.folder.path().join("ann.password")));
+    let config = || lakepilot_flight_client::ClientConfig::new("grpc://h").unwrap();
+    let error = settings.authentication.apply(config()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    std::fs::write(home.folder.path().join("ann.password"), "hunter2\n").unwrap();
+    settings.authentication.apply(config()).unwrap();
+
+    let environment = home.environment().with_variable("LAKEPILOT_PASSWORD", "hunter2");
+    let settings = Profiles::load(&environment)
+        .unwrap()
+        .settings(None, &environment)
+        .unwrap();
+    assert!(matches!(
+        &settings.authentication,
+        Authentication::Basic { password: Password::Given(password), .. } if password.reveal() == "hunter2"
+    ));
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    for (config, says) in [
+        (r#"{"user": "ann"}"#, "'password_file' has to be the path"),
+        (
+            r#"{"user": "ann", "password_file": 1}"#,
+            "'password_file' has to be text",
+        ),
+        (
+            r#"{"user": "ann", "password_file": "p", "api_key_file": "k"}"#,
+            "leave one of them out",
+        ),
+        (
+            r#"{"user": "ann", "password_file": "p", "client_id": "c", "issuers": [{"issuer": "https://idp"}]}"#,
+            "leave one of them out",
+        ),
+    ] {
+        let error = Home::new(config).settings(None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{config}");
+        assert!(error.message().contains(says), "{config}: {error}");
+    }
+}

@@ -82,6 +82,7 @@ fn ours(path: &std::path::Path, profile: Option<&str>, variables: &[(&str, &str)
     let mut found = json!({"url": settings.url, "profile": settings.profile});
     match settings.authentication {
         Authentication::None => found["kind"] = json!("none"),
+        Authentication::Basic { .. } => found["kind"] = json!("basic"),
         Authentication::ApiKeyFile(path) => found["api_key_file"] = json!(path),
         Authentication::Oidc(oidc) => {
             found["issuer"] = json!(oidc.issuer);

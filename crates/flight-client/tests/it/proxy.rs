@@ -65,7 +65,7 @@ impl TestProxy {
     /// As when this variable is set.
     fn in_environment(&self, variable: &str) -> ProxySettings {
         let value = format!("http://{}", self.address());
-        ProxySettings::from_variables(|name| (name == variable).then(|| value.clone())).unwrap()
+        ProxySettings::from_variables(|name| (name == variable).then(|| value.clone()))
     }
 
     fn requests(&self) -> Vec<String> {
