@@ -123,9 +123,10 @@ pub(crate) struct RunOutputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Batches and memory")]
 pub(crate) struct BatchArgs {
-    /// Size of a batch in megabytes (1,000,000 bytes)
-    #[arg(long, value_name = "MB", default_value_t = 100.0)]
-    pub(crate) batch_size_mb: f64,
+    /// Size of a batch in megabytes (1,000,000 bytes) [default: 100 for Arrow and Parquet, which are better for large
+    /// ones; else as they arrive]
+    #[arg(long, value_name = "MB")]
+    pub(crate) batch_size_mb: Option<f64>,
 
     /// Most megabytes of rows that are held at one time, over all slices; batches become smaller to fit [default: no limit]
     #[arg(long, value_name = "MB")]

@@ -135,8 +135,8 @@ enum Target {
 
 impl Job {
     async fn new(args: &RunArgs, context: &Context, cancellation: CancellationToken) -> Result<Self> {
-        let options = options(args, cancellation)?;
         let place = Place::of(args)?;
+        let options = options(args, &place, cancellation)?;
         let asked = match &args.resume {
             Some(directory) => {
                 context.refuse_time_range("the directory knows the one of its run")?;
@@ -222,11 +222,16 @@ fn window_bytes(args: &RunArgs) -> Result<Option<usize>> {
     Ok(budget(args)?.map(|bytes| bytes / 8 / streams))
 }
 
-fn options(args: &RunArgs, cancellation: CancellationToken) -> Result<ExecutionOptions> {
-    let batch_bytes = megabytes(args.batches.batch_size_mb, "--batch-size-mb")?;
+fn options(args: &RunArgs, place: &Place, cancellation: CancellationToken) -> Result<ExecutionOptions> {
+    let batch_size = match args.batches.batch_size_mb {
+        Some(size) => BatchSize::Bytes(megabytes(size, "--batch-size-mb")?),
+        None if place.gains_from_large_batches() => BatchSize::default(),
+        // Merging them would take memory and time for nothing.
+        None => BatchSize::AsReceived,
+    };
     let budget = budget(args)?;
     Ok(ExecutionOptions::new()
-        .with_batch_size(BatchSize::Bytes(batch_bytes))
+        .with_batch_size(batch_size)
         .with_memory_budget(budget)
         .with_timeouts(args.attempts.timeouts())
         .with_retry(args.attempts.retry_policy())
