@@ -35,7 +35,7 @@ impl Context {
     /// The file of `--token-file`.
     #[cfg(feature = "lake")]
     pub(crate) fn token_file(&self) -> Option<&Path> {
-        self.global.token_file.as_deref()
+        self.global.connection.token_file.as_deref()
     }
 
     /// The time of `--end`, or now; for a command that takes no `--begin`.
@@ -58,7 +58,7 @@ impl Context {
     /// # Errors
     /// When the profile that names it cannot be read, or there is none of that name.
     pub(crate) fn url(&self) -> Result<&str> {
-        Ok(&self.target()?.url)
+        Ok(self.target()?.url())
     }
 
     /// Whether somebody named a server: on the command line, in the environment, or in a profile.
@@ -69,7 +69,7 @@ impl Context {
 
     /// The name of `--profile`.
     pub(crate) fn profile(&self) -> Option<&str> {
-        self.global.profile.as_deref()
+        self.global.connection.profile.as_deref()
     }
 
     /// The settings of the profile, whatever server is named.
@@ -83,7 +83,7 @@ impl Context {
         if let Some(target) = self.target.get() {
             return Ok(target);
         }
-        let target = connection::resolve(&self.global, &Environment::of_process())?;
+        let target = connection::resolve(&self.global.connection, &Environment::of_process())?;
         Ok(self.target.get_or_init(|| target))
     }
 
@@ -107,48 +107,46 @@ impl Context {
 
     /// The service behind `--url`, whose rows are learnt from.
     pub(crate) async fn service(&self) -> Result<Arc<dyn QueryService>> {
-        self.service_with_window(None).await
+        self.service_with(|config| config).await
     }
 
-    /// The service, which may send so many bytes ahead on each stream.
-    pub(crate) async fn service_with_window(&self, window_bytes: Option<usize>) -> Result<Arc<dyn QueryService>> {
+    /// The service, talked to in another way if it is a server.
+    pub(crate) async fn service_with(
+        &self,
+        adjust: impl FnOnce(ClientConfig) -> ClientConfig,
+    ) -> Result<Arc<dyn QueryService>> {
         let service = match self.url()?.strip_prefix("lake:") {
             Some(dir) => embedded(Path::new(dir)).await?,
-            None => Arc::new(self.flight_client(window_bytes).await?),
+            None => Arc::new(self.flight_client(adjust).await?),
         };
         Ok(self.learning().observe(service))
     }
 
-    async fn flight_client(&self, window_bytes: Option<usize>) -> Result<FlightClient> {
-        let mut config = self.client_config()?;
-        if let Some(bytes) = window_bytes {
-            config = config.with_window_bytes(bytes);
-        }
-        FlightClient::connect(config).await
+    async fn flight_client(&self, adjust: impl FnOnce(ClientConfig) -> ClientConfig) -> Result<FlightClient> {
+        FlightClient::connect(adjust(self.client_config()?)).await
     }
 
     /// How the server is talked to, by the options and the profile.
     pub(crate) fn client_config(&self) -> Result<ClientConfig> {
-        let mut config = ClientConfig::new(self.url()?)?;
-        for header in &self.global.headers {
-            let (name, value) = header.split_once('=').ok_or_else(|| {
-                // The text may be a secret: it is not repeated.
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    "a --header has no '=': write it as KEY=VALUE, such as x-tenant-id=production",
-                )
-            })?;
-            config = config.with_header(name.trim(), value)?;
+        self.warn_of_risks();
+        self.target()?.client_config(&self.global.connection)
+    }
+
+    /// How a client of this profile talks to its server, with the options of the command line for the way to it.
+    pub(crate) fn client_config_of(&self, settings: &Settings) -> Result<ClientConfig> {
+        let urls = connection::listed([&*settings.url]);
+        let config = connection::client_config(&urls, &self.global.connection)?;
+        settings.authentication.apply(config)
+    }
+
+    /// Tells, each time, that nobody's certificate is checked.
+    pub(crate) fn warn_of_risks(&self) {
+        if self.global.connection.insecure_skip_verify {
+            self.messages.warn(
+                "--insecure-skip-verify: the server's certificate is not checked, so that whoever is on the way to it can read \
+                 and change everything, credentials included",
+            );
         }
-        if let Some(path) = &self.global.token_file {
-            config = config.with_bearer_token(read_token(path)?)?;
-        } else if let Some(credentials) = self.target()?.credentials()? {
-            config = config.with_credentials(credentials);
-        }
-        if let Some(path) = &self.global.ca_cert {
-            config = config.with_ca_certificate(read_file(path, "certificate")?)?;
-        }
-        Ok(config)
     }
 
     /// The time range of `--begin` and `--end`; `--end` alone has no begin to go with, and is refused.
@@ -238,27 +236,4 @@ async fn embedded(_dir: &Path) -> Result<Arc<dyn QueryService>> {
         ErrorKind::Unsupported,
         "this lakepilot was built without the embedded lake: use grpc://HOST:PORT, or build it with --features lake",
     ))
-}
-
-pub(crate) fn read_file(path: &Path, what: &str) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|error| Error::from(error).context(format!("cannot read the {what} file {}", path.display())))
-}
-
-/// The token in a file, without the line break that editors add.
-pub(crate) fn read_token(path: &Path) -> Result<String> {
-    let text = String::from_utf8(read_file(path, "token")?).map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidInput,
-            format!("the token file {} is not text", path.display()),
-        )
-    })?;
-    let token = text.trim();
-    if token.is_empty() {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("the token file {} is empty", path.display()),
-        ));
-    }
-    Ok(token.to_owned())
 }

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod attempts;
 mod check;
+mod connection;
 mod doctor;
 #[cfg(feature = "lake")]
 mod lake;
@@ -22,6 +23,7 @@ pub(crate) use attempts::AttemptArgs;
 pub(crate) use check::{
     CheckArgs, EstimateArgs, FailOn, FindingsFormat, RulesArgs, RulesFormat, SchemaArgs, SettingArgs,
 };
+pub(crate) use connection::ConnectionArgs;
 pub(crate) use doctor::DoctorArgs;
 #[cfg(feature = "lake")]
 pub(crate) use lake::{DemoArgs, FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
@@ -54,27 +56,6 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 wrong usage or
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Server (grpc://HOST:PORT, grpc+tls://HOST:PORT), or an embedded lake in a directory (lake:DIR)
-    /// [env: MICROMEGAS_ANALYTICS_URI] [default: that of the profile, or grpc://localhost:50051]
-    #[arg(long, global = true, value_name = "URL")]
-    pub(crate) url: Option<String>,
-
-    /// Profile of ~/.micromegas/config.json [env: MICROMEGAS_PROFILE] [default: its default_profile]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-
-    /// Header to send with every call; may be repeated
-    #[arg(long = "header", global = true, value_name = "KEY=VALUE")]
-    pub(crate) headers: Vec<String>,
-
-    /// File whose content is sent as the bearer token
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-
-    /// PEM file with the certificate of the authority that signed the server's
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) ca_cert: Option<PathBuf>,
-
     /// First instant of the time range: RFC 3339, an age (30s, 15m, 6h, 7d, 2w) or now
     #[arg(long, global = true, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) begin: Option<String>,
@@ -98,6 +79,10 @@ pub(crate) struct GlobalArgs {
     /// Colours on a terminal
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: ColorChoice,
+
+    // The last: its heading is that of all arguments after it.
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

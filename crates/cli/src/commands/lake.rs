@@ -14,7 +14,8 @@ use lakepilot_query::{Error, ErrorKind, Result, to_rfc3339};
 
 use super::blocking;
 use crate::args::{FaultArg, GenerateArgs, ImportArgs, InfoArgs, LakeCommand, ServeArgs};
-use crate::context::{Context, read_file, read_token};
+use crate::connection::{read_file, read_token};
+use crate::context::Context;
 use crate::exit::Outcome;
 use crate::messages::Messages;
 use crate::output::{self, Heading, ReportFormat, text};

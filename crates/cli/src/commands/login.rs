@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use lakepilot_credentials::{
-    Authentication, BrowserLogin, Environment, OidcGrant, OidcSettings, Settings, StoredTokens, login_with_device_code,
-    token_file,
+    Authentication, BrowserLogin, DEFAULT_URL, Environment, OidcGrant, OidcSettings, Settings, StoredTokens,
+    login_with_device_code, token_file,
 };
+use lakepilot_flight_client::ClientConfig;
 use lakepilot_query::{Error, ErrorKind, Result, to_rfc3339};
 use serde::Serialize;
 
@@ -74,6 +75,10 @@ fn of_person(settings: Settings) -> Result<OidcSettings> {
                 "the settings{profile} name an API key ({}), which needs no login",
                 path.display()
             ),
+        )),
+        Authentication::Basic { user, .. } => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("the settings{profile} name the user '{user}', whose password logs in with every run"),
         )),
         Authentication::None => Err(Error::new(
             ErrorKind::InvalidInput,
@@ -143,6 +148,8 @@ pub(crate) struct Caller {
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key_file: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
@@ -167,6 +174,7 @@ impl Caller {
             url: settings.url.clone(),
             authentication: "none",
             api_key_file: None,
+            user: None,
             issuer: None,
             client_id: None,
             subject: None,
@@ -180,11 +188,12 @@ impl Caller {
             Authentication::ApiKeyFile(path) => {
                 caller.authentication = "API key";
                 caller.api_key_file = Some(path.clone());
-                caller.problem = settings
-                    .authentication
-                    .credentials()
-                    .err()
-                    .map(|error| error.message().to_owned());
+                caller.problem = problem(&settings.authentication);
+            }
+            Authentication::Basic { user, .. } => {
+                caller.authentication = "password";
+                caller.user = Some(user.clone());
+                caller.problem = problem(&settings.authentication);
             }
             Authentication::Oidc(oidc) => {
                 caller.issuer = Some(oidc.issuer.clone());
@@ -196,11 +205,7 @@ impl Caller {
                     }
                     OidcGrant::ClientCredentials => {
                         caller.authentication = "client credentials";
-                        caller.problem = settings
-                            .authentication
-                            .credentials()
-                            .err()
-                            .map(|error| error.message().to_owned());
+                        caller.problem = problem(&settings.authentication);
                     }
                 }
             }
@@ -243,6 +248,7 @@ impl Caller {
             "key file",
             self.api_key_file.as_ref().map(|path| path.display().to_string()),
         );
+        add("user", self.user.clone());
         add("provider", self.issuer.clone());
         add("client id", self.client_id.clone());
         add("subject", self.subject.clone());
@@ -252,6 +258,13 @@ impl Caller {
         add("problem", self.problem.clone());
         lines.join("\n") + "\n"
     }
+}
+
+/// What keeps a client from proving who is calling, before any server is asked.
+fn problem(authentication: &Authentication) -> Option<String> {
+    let any = ClientConfig::new(DEFAULT_URL).ok()?;
+    let error = authentication.apply(any).err()?;
+    Some(error.message().to_owned())
 }
 
 pub(crate) fn whoami(args: &WhoamiArgs, context: &Context) -> Result<Outcome> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lakepilot_credentials::{Authentication, Environment, Profiles, Settings};
+use lakepilot_credentials::{Authentication, Environment, Password, Profiles, Settings};
 use lakepilot_flight_client::{ClientConfig, FlightClient};
 use lakepilot_query::{Error, ErrorKind, Query, QueryServiceExt, Result};
 use serde::Serialize;
 
 use super::login::Caller;
 use crate::args::{ProfileArgs, ProfileCheckArgs, ProfilesCommand, ProfilesListArgs};
+use crate::connection;
 use crate::context::Context;
 use crate::exit::{self, Outcome};
 use crate::output::{self, Heading, ReportFormat, text};
@@ -70,6 +71,7 @@ fn kind(authentication: &Authentication) -> &'static str {
         Authentication::None => "none",
         Authentication::ApiKeyFile(_) => "API key",
         Authentication::Oidc(_) => "OpenID Connect",
+        Authentication::Basic { .. } => "password",
     }
 }
 
@@ -145,10 +147,13 @@ async fn check(args: &ProfileCheckArgs, context: &Context) -> Result<Outcome> {
             names => names.into_iter().map(|name| Some(name.to_owned())).collect(),
         },
     };
+    if !args.offline {
+        context.warn_of_risks();
+    }
     let mut checked = Vec::new();
     for name in names {
         let found = match file.settings(name.as_deref(), &environment) {
-            Ok(settings) => check_one(settings, args.offline).await,
+            Ok(settings) => check_one(settings, args.offline, context).await,
             Err(error) => Checked {
                 profile: name,
                 url: None,
@@ -166,19 +171,30 @@ async fn check(args: &ProfileCheckArgs, context: &Context) -> Result<Outcome> {
     Ok(if all_good { Outcome::Done } else { Outcome::Findings })
 }
 
-async fn check_one(settings: Settings, offline: bool) -> Checked {
+async fn check_one(settings: Settings, offline: bool, context: &Context) -> Checked {
     let mut problems = Vec::new();
-    if let Authentication::ApiKeyFile(path) = &settings.authentication {
+    if let Authentication::ApiKeyFile(path)
+    | Authentication::Basic {
+        password: Password::File(path),
+        ..
+    } = &settings.authentication
+    {
         problems.extend(readable_by_others(path));
     }
     problems.extend(Caller::of(&settings).problem);
-    if let Err(error) = ClientConfig::new(&settings.url) {
-        problems.push(error.message().to_owned());
-    } else if !offline
-        && problems.is_empty()
-        && let Err(error) = ask(&settings).await
-    {
-        problems.push(exit::describe(&error));
+    let urls = connection::listed([&*settings.url]);
+    problems.extend(
+        urls.iter()
+            .filter_map(|url| ClientConfig::new(url).err())
+            .map(|error| error.message().to_owned()),
+    );
+    if problems.is_empty() {
+        let outcome = match context.client_config_of(&settings) {
+            Ok(config) if !offline => ask(config).await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        problems.extend(outcome.err().map(|error| exit::describe(&error)));
     }
     Checked {
         ok: problems.is_empty(),
@@ -201,11 +217,7 @@ fn readable_by_others(_path: &std::path::Path) -> Option<String> {
     None
 }
 
-async fn ask(settings: &Settings) -> Result<()> {
-    let mut config = ClientConfig::new(&settings.url)?;
-    if let Some(credentials) = settings.authentication.credentials()? {
-        config = config.with_credentials(credentials);
-    }
+async fn ask(config: ClientConfig) -> Result<()> {
     let work = async {
         let client = Arc::new(FlightClient::connect(config).await?);
         client.first_row(&Query::new("SELECT 1")?).await.map(drop)

@@ -61,7 +61,7 @@ async fn executor(
     context: &Context,
     cancellation: CancellationToken,
 ) -> Result<BatchedExecutor> {
-    let service = context.service().await?;
+    let service = context.service_with(|config| args.attempts.make_room(config)).await?;
     guard::ensure_within(args.limits, service.as_ref(), query, context).await?;
     let execution = ExecutionOptions::new()
         .with_batch_size(BatchSize::AsReceived)

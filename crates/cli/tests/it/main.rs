@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod checks;
+mod connecting;
 mod doctor;
 mod harness;
 mod help;

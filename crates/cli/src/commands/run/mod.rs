@@ -144,7 +144,16 @@ impl Job {
             }
             None => Asked::new(args, context, &place)?,
         };
-        let service = context.service_with_window(window_bytes(args)?).await?;
+        let window_bytes = window_bytes(args)?;
+        let service = context
+            .service_with(|config| {
+                let config = args.attempts.make_room(config);
+                match window_bytes {
+                    Some(bytes) => config.with_window_bytes(bytes),
+                    None => config,
+                }
+            })
+            .await?;
         let (query, slicing) = cut::cut(&asked, &args.slices, &place, &service, context.messages).await?;
         let estimate = guard::ensure_within(args.limits, service.as_ref(), &query, context).await?;
         let target = place.target(args.output.compression, asked.earlier.as_ref(), context)?;
