@@ -1,4 +1,5 @@
-//! The fuzz targets of the analyser, from the queries of its corpus.
+//! The fuzz targets: of the analyser, from the queries of its corpus, and of the client's decoder, from streams of every kind
+//! of column.
 
 use std::fs;
 use std::path::Path;
@@ -9,8 +10,9 @@ use clap::Args;
 
 use crate::cargo::{self, Workspace};
 
-const CRATE: &str = "crates/analysis";
-const TARGETS: [&str; 2] = ["analyse", "fix"];
+const ANALYSER: &str = "crates/analysis";
+const CLIENT: &str = "crates/flight-client";
+const TARGETS: [&str; 3] = ["analyse", "fix", "decode"];
 
 /// How a line begins that says something of a query of the corpus, and is none of it.
 const REMARKS: [&str; 2] = ["-- range:", "-- finds:"];
@@ -26,24 +28,38 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let home = workspace.root().join(CRATE);
-    let seeds = seeds(&home.join("tests/corpus"))?;
     let targets: Vec<&str> = match options.targets.as_slice() {
         [] => TARGETS.to_vec(),
         named => named.iter().map(String::as_str).collect(),
     };
     for target in targets {
+        let (home, seeds, longest) = match target {
+            "decode" => {
+                let home = workspace.root().join(CLIENT);
+                let seeds = files(&home.join("fuzz/seeds"))?;
+                (home, seeds, 65_536)
+            }
+            _ => {
+                let home = workspace.root().join(ANALYSER);
+                let queries = seeds(&home.join("tests/corpus"))?;
+                (home, queries.into_iter().map(String::into_bytes).collect(), 4_096)
+            }
+        };
         let corpus = home.join("fuzz/corpus").join(target);
         fs::create_dir_all(&corpus).with_context(|| format!("create {}", corpus.display()))?;
         for (index, seed) in seeds.iter().enumerate() {
-            let file = corpus.join(format!("seed-{index}.sql"));
+            let file = corpus.join(format!("seed-{index}"));
             fs::write(&file, seed).with_context(|| format!("write {}", file.display()))?;
         }
-        // There is no unsafe code to watch, and the analyser is three times as fast without a sanitizer.
+        // There is no unsafe code of ours to watch, and a target is three times as fast without a sanitizer.
         let mut command = Command::new("rustup");
         command.args(["run", "nightly", "cargo", "fuzz", "run", "--sanitizer", "none", target]);
         command.arg("--").arg(format!("-max_total_time={}", options.seconds));
-        command.args(["-max_len=4096", "-timeout=20", "-print_final_stats=1"]);
+        command.args([
+            format!("-max_len={longest}"),
+            "-timeout=20".to_owned(),
+            "-print_final_stats=1".to_owned(),
+        ]);
         // The cargo that runs this names itself and its compiler to its children, and nightly has others.
         command.current_dir(&home);
         for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
@@ -54,6 +70,20 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// The files of a folder, by name.
+fn files(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let read = || -> std::io::Result<Vec<_>> {
+        let mut paths = fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<Vec<_>>>()?;
+        paths.sort();
+        paths.iter().map(fs::read).collect()
+    };
+    let files = read().with_context(|| format!("read {}", folder.display()))?;
+    ensure!(!files.is_empty(), "{} has no files", folder.display());
+    Ok(files)
 }
 
 /// The queries of a folder of corpus files, each by itself.
@@ -92,8 +122,14 @@ mod tests {
     }
 
     #[test]
+    fn the_decoder_has_seeds() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        assert!(files(&root.join(CLIENT).join("fuzz/seeds")).unwrap().len() > 20);
+    }
+
+    #[test]
     fn the_corpus_of_the_analyser_has_queries() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        assert!(seeds(&root.join(CRATE).join("tests/corpus")).unwrap().len() > 150);
+        assert!(seeds(&root.join(ANALYSER).join("tests/corpus")).unwrap().len() > 150);
     }
 }

@@ -279,7 +279,7 @@ mod tests {
                 "--proxy and --no-proxy exclude",
             ),
             (
-                &|args| args.proxy = Some("socks5://proxy:1".to_owned()),
+                &|args| args.proxy = Some("http://a b".to_owned()),
                 "--proxy: the proxy URL",
             ),
             (&|args| args.location_rewrites = vec!["grpc://a".to_owned()], "FROM=TO"),

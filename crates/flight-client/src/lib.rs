@@ -122,6 +122,6 @@ pub use credentials::{CredentialProvider, StaticCredentials};
 pub use examination::{
     CallReport, Claim, ConnectionFacts, Examination, ExaminationOptions, ResultFacts, ServerFacts, Verdict, examine,
 };
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub use ipc::decode_messages;
 pub use proxy::ProxySettings;

@@ -1,7 +1,7 @@
 //! Whatever a server sends as the messages of a result, there are batches that can be read, or an error of a kind that
 //! says so.
 //!
-//! Run it in `crates/flight-client` with `cargo +nightly fuzz run --sanitizer none decode`.
+//! `cargo xtask fuzz decode` runs it, from the streams in `seeds/`, which `cargo run --bin seeds seeds` makes.
 #![no_main]
 
 use std::sync::Once;

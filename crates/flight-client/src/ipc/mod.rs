@@ -132,11 +132,11 @@ impl Decoder {
 
 /// The batches of a stream of Flight messages, each of which stands after its length, as Protocol Buffers delimit them.
 ///
-/// What the fuzz target calls: what a server sends, without a server.
+/// What the fuzz target calls, and its shorter run among the tests: what a server sends, without a server.
 ///
 /// # Errors
 /// Those that the stream of a query has: `Protocol`, `Unsupported`, `ResourceExhausted`.
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub fn decode_messages(mut bytes: &[u8], max_message_bytes: usize) -> Result<Vec<RecordBatch>> {
     use prost::Message;
 

@@ -1,11 +1,16 @@
 //! The decoder against streams that Arrow's own writer made, whole and damaged.
 
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
 use super::*;
 use arrow::array::{
     Array, AsArray, DictionaryArray, Int32Array, Int64Array, ListArray, StringArray, StringViewArray, StructArray,
     UnionArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, UnionFields};
+use arrow::util::pretty::pretty_format_batches;
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
 use bytes::Bytes;
@@ -243,6 +248,113 @@ fn a_schema_of_no_bytes_has_no_columns_and_garbage_is_an_error() {
             ErrorKind::Protocol,
             "{bytes:?}"
         );
+    }
+}
+
+/// The streams that the fuzz target begins with: every kind of column, plain and compressed.
+fn seeds() -> &'static [Vec<u8>] {
+    static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    SEEDS.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+        let mut paths: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        paths.sort();
+        paths.iter().map(|path| fs::read(path).unwrap()).collect()
+    })
+}
+
+#[test]
+fn the_seeds_of_the_fuzz_target_are_whole() {
+    assert!(seeds().len() > 30);
+    for seed in seeds() {
+        let rows = |batch: &RecordBatch| batch.num_rows();
+        let batches = decode_messages(seed, LIMIT).unwrap();
+        // Each stream ends with a batch of no rows, which is left out.
+        assert_eq!(batches.iter().map(rows).collect::<Vec<_>>(), [3, 1]);
+    }
+}
+
+/// What a fuzzer does to bytes.
+#[derive(Clone, Debug)]
+enum Change {
+    Set(prop::sample::Index, u8),
+    Remove(prop::sample::Index, usize),
+    Repeat(prop::sample::Index, usize),
+    Cut(prop::sample::Index),
+}
+
+impl Change {
+    fn any() -> impl Strategy<Value = Self> {
+        let place = any::<prop::sample::Index>;
+        prop_oneof![
+            6 => (place(), prop_oneof![any::<u8>(), Just(0), Just(0xff)]).prop_map(|(at, byte)| Self::Set(at, byte)),
+            1 => (place(), 1_usize..16).prop_map(|(at, bytes)| Self::Remove(at, bytes)),
+            1 => (place(), 1_usize..16).prop_map(|(at, bytes)| Self::Repeat(at, bytes)),
+            1 => place().prop_map(Self::Cut),
+        ]
+    }
+
+    fn make(&self, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let behind = |at: usize, length: usize| (at + length).min(bytes.len());
+        match self {
+            Self::Set(at, byte) => {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            Self::Remove(at, length) => {
+                let at = at.index(bytes.len());
+                bytes.drain(at..behind(at, *length));
+            }
+            Self::Repeat(at, length) => {
+                let at = at.index(bytes.len());
+                let repeated = bytes[at..behind(at, *length)].to_vec();
+                bytes.splice(at..at, repeated);
+            }
+            Self::Cut(at) => bytes.truncate(at.index(bytes.len())),
+        }
+    }
+}
+
+fn many_cases() -> ProptestConfig {
+    let told = ProptestConfig::default();
+    ProptestConfig {
+        cases: told.cases.max(2_000),
+        ..told
+    }
+}
+
+proptest! {
+    #![proptest_config(many_cases())]
+
+    /// The fuzz target's claim, for a moment, or longer with more `PROPTEST_CASES`: whatever becomes of the seeds, there are
+    /// batches that can be shown, or an error of a kind that says so.
+    #[test]
+    fn changed_seeds_never_panic(
+        seed in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(Change::any(), 1..6),
+    ) {
+        let mut bytes = seed.get(seeds()).clone();
+        for change in &changes {
+            change.make(&mut bytes);
+        }
+        match decode_messages(&bytes, LIMIT) {
+            Ok(batches) => {
+                for batch in batches {
+                    let some = batch.slice(0, batch.num_rows().min(20));
+                    // An error is an answer too: a value that cannot be shown, such as a time out of the calendar.
+                    let _ = pretty_format_batches(&[some]);
+                }
+            }
+            Err(error) => prop_assert!(
+                matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Unsupported | ErrorKind::ResourceExhausted),
+                "{:?}", error
+            ),
+        }
     }
 }
 

@@ -92,21 +92,44 @@ async fn a_schema_of_garbage_without_endpoints_is_a_protocol_error() {
     assert_eq!(error.kind(), ErrorKind::Protocol);
 }
 
-#[tokio::test]
-async fn a_great_many_empty_batches_arrive() {
-    const BATCHES: usize = 30_000;
+/// The most memory that this process has held so far, in bytes.
+#[cfg(target_os = "linux")]
+fn peak_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kibibytes * 1024
+}
+
+#[cfg(not(target_os = "linux"))]
+fn peak_bytes() -> usize {
+    0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_empty_batches_arrive_and_nothing_grows() {
+    const BATCHES: usize = 1_000_000;
+    // A hundred bytes that stay of each batch would show; other tests run in this process too.
+    const MOST_GROWTH_BYTES: usize = 100 << 20;
     let messages = batches_to_flight_data(&schema(), vec![batch(&[]); 2]).unwrap();
-    let (schema_message, empty) = (&messages[0], &messages[1]);
-    let steps = std::iter::once(schema_message).chain(std::iter::repeat_n(empty, BATCHES));
-    let server = TestServer::start(answering(send(steps.cloned().collect()))).await;
+    let steps = vec![
+        Step::Send(messages[0].clone()),
+        Step::Repeat(messages[1].clone(), BATCHES),
+    ];
+    let server = TestServer::start(answering(steps)).await;
     let client = client(&server).await;
     let mut stream = client.run(&query()).await.unwrap();
-    let mut batches = 0;
+    let (mut batches, mut peak_at_the_beginning) = (0, 0);
     while let Some(batch) = stream.try_next().await.unwrap() {
         assert_eq!(batch.num_rows(), 0);
         batches += 1;
+        if batches == BATCHES / 10 {
+            peak_at_the_beginning = peak_bytes();
+        }
     }
     assert_eq!(batches, BATCHES);
+    let growth = peak_bytes() - peak_at_the_beginning;
+    assert!(growth < MOST_GROWTH_BYTES, "{growth} bytes more than after a tenth");
 }
 
 #[tokio::test]

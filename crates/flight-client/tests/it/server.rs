@@ -1,5 +1,6 @@
 //! A Flight server that does what a script says, and writes down what it was asked.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,6 +53,8 @@ impl Call {
 #[derive(Clone, Debug)]
 pub(crate) enum Step<T> {
     Send(T),
+    /// The same one so many times.
+    Repeat(T, usize),
     Fail(Status),
     /// Nothing more, and no end.
     Hang,
@@ -339,26 +342,35 @@ impl ScriptedService {
         }
     }
 
-    fn play<T: Send + 'static>(&self, method: &'static str, steps: Vec<Step<T>>) -> Answers<T> {
+    fn play<T: Clone + Send + 'static>(&self, method: &'static str, steps: Vec<Step<T>>) -> Answers<T> {
         let watchdog = Watchdog {
             log: self.log.clone(),
             method,
             over: false,
         };
-        stream::unfold((steps.into_iter(), watchdog), |(mut steps, mut watchdog)| async move {
-            match steps.next() {
-                Some(Step::Send(item)) => Some((Ok(item), (steps, watchdog))),
-                Some(Step::Fail(status)) => {
-                    watchdog.call_off();
-                    Some((Err(status), (Vec::new().into_iter(), watchdog)))
+        stream::unfold(
+            (VecDeque::from(steps), watchdog),
+            |(mut steps, mut watchdog)| async move {
+                match steps.pop_front() {
+                    Some(Step::Send(item)) => Some((Ok(item), (steps, watchdog))),
+                    Some(Step::Repeat(item, times)) => {
+                        if times > 1 {
+                            steps.push_front(Step::Repeat(item.clone(), times - 1));
+                        }
+                        Some((Ok(item), (steps, watchdog)))
+                    }
+                    Some(Step::Fail(status)) => {
+                        watchdog.call_off();
+                        Some((Err(status), (VecDeque::new(), watchdog)))
+                    }
+                    Some(Step::Hang) => std::future::pending().await,
+                    None => {
+                        watchdog.call_off();
+                        None
+                    }
                 }
-                Some(Step::Hang) => std::future::pending().await,
-                None => {
-                    watchdog.call_off();
-                    None
-                }
-            }
-        })
+            },
+        )
         .boxed()
     }
 }

@@ -120,6 +120,21 @@ mod tests {
     }
 
     #[test]
+    fn at_80_columns() {
+        insta::assert_snapshot!(describe(&entries(), Some(80)));
+    }
+
+    #[test]
+    fn at_40_columns() {
+        insta::assert_snapshot!(describe(&entries(), Some(40)));
+    }
+
+    #[test]
+    fn at_200_columns() {
+        insta::assert_snapshot!(describe(&entries(), Some(200)));
+    }
+
+    #[test]
     fn what_was_killed_is_unfinished_and_what_was_not_begun_is_refused() {
         let mut entry = entries().remove(0);
         let result = HistoryResult {

@@ -1,3 +1,5 @@
+//! Azure's blobs, served by Azurite.
+
 use lakepilot_execution::{BatchSink, BatchedExecutor, ExecutionOptions, FileFormat, NoProgress, sink_to_url_with};
 use lakepilot_query::ErrorKind;
 

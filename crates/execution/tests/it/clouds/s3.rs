@@ -1,3 +1,5 @@
+//! S3, served by moto, with its check of credentials.
+
 use std::sync::Arc;
 use std::time::Duration;
 

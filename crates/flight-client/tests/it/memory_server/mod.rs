@@ -1,16 +1,16 @@
 //! A Flight SQL server with one table of numbers in memory, that offers all of Flight SQL: statements that change something,
 //! prepared ones with parameters, transactions and savepoints, polling, calling off.
 
+mod answers;
+mod flights;
+
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use arrow_flight::decode::FlightRecordBatchStream;
-use arrow_flight::encode::FlightDataEncoderBuilder;
-use arrow_flight::error::FlightError;
-use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow_flight::flight_service_server::FlightServiceServer;
 use arrow_flight::sql::metadata::{SqlInfoDataBuilder, XdbcTypeInfoDataBuilder};
 use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
@@ -23,18 +23,20 @@ use arrow_flight::sql::{
     CommandStatementUpdate, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo, TicketStatementQuery,
 };
 use arrow_flight::{
-    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, Criteria, Empty, FlightData,
-    FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, IpcMessage, PollInfo, PutResult,
-    SchemaAsIpc, SchemaResult, Ticket,
+    Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightData, FlightDescriptor,
+    FlightEndpoint, FlightInfo, Ticket,
 };
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use lakepilot_flight_client::{ClientConfig, FlightClient};
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status};
+
+use self::answers::{batch, foreign_keys, info, ipc, put, rows, schema, text};
+use self::flights::Flights;
 
 /// How often a query is polled before it is done.
 pub(crate) const POLLS: usize = 3;
@@ -126,24 +128,6 @@ impl State {
     }
 }
 
-fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]))
-}
-
-fn batch(numbers: &[i64]) -> RecordBatch {
-    let column: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
-    RecordBatch::try_new(schema(), vec![column]).unwrap()
-}
-
-fn ipc(schema: &Schema) -> bytes::Bytes {
-    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &Default::default()).try_into().unwrap();
-    bytes
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
 /// The server, until it is dropped.
 pub(crate) struct MemoryServer {
     port: u16,
@@ -212,53 +196,6 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 type Info = Result<Response<FlightInfo>, Status>;
 type Rows = Result<Response<Answers<FlightData>>, Status>;
 
-/// The command itself is the ticket.
-fn info(request: Request<FlightDescriptor>) -> Info {
-    let descriptor = request.into_inner();
-    let ticket = Ticket::new(descriptor.cmd.clone());
-    Ok(Response::new(
-        FlightInfo::new()
-            .with_endpoint(FlightEndpoint::new().with_ticket(ticket))
-            .with_descriptor(descriptor),
-    ))
-}
-
-fn rows(batch: RecordBatch) -> Rows {
-    let messages = FlightDataEncoderBuilder::new()
-        .with_schema(batch.schema())
-        .build(stream::iter([Ok(batch)]))
-        .map_err(Status::from);
-    Ok(Response::new(messages.boxed()))
-}
-
-fn empty(fields: &[(&str, DataType)]) -> Rows {
-    let fields: Vec<Field> = fields
-        .iter()
-        .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
-        .collect();
-    rows(RecordBatch::new_empty(Arc::new(Schema::new(fields))))
-}
-
-fn foreign_keys() -> Rows {
-    let text = [
-        "pk_catalog_name",
-        "pk_db_schema_name",
-        "pk_table_name",
-        "pk_column_name",
-        "fk_catalog_name",
-        "fk_db_schema_name",
-        "fk_table_name",
-        "fk_column_name",
-    ];
-    let mut fields: Vec<_> = text.map(|name| (name, DataType::Utf8)).into_iter().collect();
-    fields.push(("key_sequence", DataType::Int32));
-    fields.push(("fk_key_name", DataType::Utf8));
-    fields.push(("pk_key_name", DataType::Utf8));
-    fields.push(("update_rule", DataType::UInt8));
-    fields.push(("delete_rule", DataType::UInt8));
-    empty(&fields)
-}
-
 impl Sql {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap()
@@ -272,20 +209,6 @@ impl Sql {
             .cloned()
             .ok_or_else(|| Status::not_found(format!("there is no statement {handle}")))
     }
-}
-
-/// The numbers in the rows that a client puts.
-async fn put(request: Request<PeekableFlightDataStream>) -> Result<Vec<i64>, Status> {
-    let messages = request
-        .into_inner()
-        .map_err(|status| FlightError::Tonic(Box::new(status)));
-    let batches: Vec<RecordBatch> = FlightRecordBatchStream::new_from_flight_data(messages)
-        .try_collect()
-        .await?;
-    Ok(batches
-        .iter()
-        .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec())
-        .collect())
 }
 
 #[tonic::async_trait]
@@ -661,74 +584,5 @@ impl FlightSqlService for Sql {
     async fn do_get_xdbc_type_info(&self, query: CommandGetXdbcTypeInfo, _: Request<Ticket>) -> Rows {
         let info = XdbcTypeInfoDataBuilder::new().build()?;
         rows(query.into_builder(&info).build()?)
-    }
-}
-
-/// What Flight has and Flight SQL's trait does not.
-struct Flights(Sql);
-
-#[tonic::async_trait]
-impl FlightService for Flights {
-    type HandshakeStream = Answers<HandshakeResponse>;
-    type ListFlightsStream = Answers<FlightInfo>;
-    type DoGetStream = Answers<FlightData>;
-    type DoPutStream = Answers<PutResult>;
-    type DoActionStream = Answers<arrow_flight::Result>;
-    type ListActionsStream = Answers<ActionType>;
-    type DoExchangeStream = Answers<FlightData>;
-
-    async fn handshake(
-        &self,
-        _: Request<Streaming<HandshakeRequest>>,
-    ) -> Result<Response<Self::HandshakeStream>, Status> {
-        Ok(Response::new(stream::iter([Ok(HandshakeResponse::default())]).boxed()))
-    }
-
-    async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
-        Ok(Response::new(stream::empty().boxed()))
-    }
-
-    async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        FlightService::get_flight_info(&self.0, request).await
-    }
-
-    /// Has nothing at first, then a part of the result, then all of it.
-    async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        let descriptor = request.get_ref().clone();
-        let round = descriptor.path.len();
-        self.0.state().seen.polls += 1;
-        let info = FlightService::get_flight_info(&self.0, request).await?.into_inner();
-        let mut next = descriptor;
-        next.path.push("again".to_owned());
-        Ok(Response::new(PollInfo {
-            info: (round > 0).then_some(info),
-            flight_descriptor: (round + 1 < POLLS).then_some(next),
-            progress: Some((round + 1) as f64 / POLLS as f64),
-            expiration_time: None,
-        }))
-    }
-
-    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        Ok(Response::new(SchemaResult { schema: ipc(&schema()) }))
-    }
-
-    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        FlightService::do_get(&self.0, request).await
-    }
-
-    async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        FlightService::do_put(&self.0, request).await
-    }
-
-    async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        FlightService::do_action(&self.0, request).await
-    }
-
-    async fn list_actions(&self, request: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
-        FlightService::list_actions(&self.0, request).await
-    }
-
-    async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Result<Response<Self::DoExchangeStream>, Status> {
-        Err(Status::unimplemented("nothing is exchanged"))
     }
 }
