@@ -143,6 +143,11 @@ fn from_h2_error(error: &h2::Error, url: &ServerUrl) -> Option<Error> {
             ErrorKind::Cancelled,
             format!("the server at {url} called the query off"),
         )),
+        // How a server says goodbye when it is told to end, to calls that it has not begun with too.
+        h2::Reason::NO_ERROR => Some(Error::new(
+            ErrorKind::Unavailable,
+            format!("the server at {url} closed the connection: is it shutting down?"),
+        )),
         h2::Reason::ENHANCE_YOUR_CALM => Some(Error::new(
             ErrorKind::ResourceExhausted,
             format!("the server at {url} asks to be left alone for a while (HTTP/2 ENHANCE_YOUR_CALM)"),
@@ -274,6 +279,7 @@ mod tests {
             (h2::Reason::CANCEL, ErrorKind::Cancelled),
             (h2::Reason::ENHANCE_YOUR_CALM, ErrorKind::ResourceExhausted),
             (h2::Reason::REFUSED_STREAM, ErrorKind::Unavailable),
+            (h2::Reason::NO_ERROR, ErrorKind::Unavailable),
             (h2::Reason::INTERNAL_ERROR, ErrorKind::Protocol),
         ] {
             let status = Status::from_error(Box::new(h2::Error::from(reason)));

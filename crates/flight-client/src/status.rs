@@ -150,9 +150,9 @@ fn is_undecodable(text: &str) -> bool {
     .any(|words| text.starts_with(words))
 }
 
-/// What DataFusion says of SQL that it does not accept; older servers send it under `INTERNAL`. Only wordings that
+/// What DataFusion, and what is built on it, says of SQL that it does not accept; older servers send it under `INTERNAL`. Only wordings that
 /// cannot come from running a query are in the list: a division by zero or a bad cast stays an internal error.
-const BAD_SQL: [&str; 11] = [
+const BAD_SQL: [&str; 13] = [
     "SQL error: ",
     "ParserError(",
     "No field named ",
@@ -164,6 +164,9 @@ const BAD_SQL: [&str; 11] = [
     "query range mandatory for",
     "type_coercion",
     "Failed to coerce",
+    // Sail's words.
+    "plan error: analysis error: ",
+    "plan error: not supported: unknown function",
 ];
 
 const UNSUPPORTED_SQL: [&str; 2] = ["This feature is not implemented: ", "Unsupported SQL statement"];
@@ -180,7 +183,7 @@ fn kind_by_message(text: &str) -> ErrorKind {
     let unknown_table = text.contains("table '") && text.contains("' not found");
     if has(&BAD_SQL) || (planning && unknown_table) {
         ErrorKind::InvalidQuery
-    } else if planning && has(&UNSUPPORTED_SQL) {
+    } else if (planning && has(&UNSUPPORTED_SQL)) || text.starts_with("plan error: not supported: ") {
         ErrorKind::Unsupported
     } else {
         ErrorKind::Internal
@@ -299,6 +302,26 @@ mod tests {
                 Code::Unknown,
                 "error creating physical plan: Error during planning: x",
                 ErrorKind::InvalidQuery,
+            ),
+            (
+                Code::Internal,
+                "plan error: analysis error: Table not found: [TABLE_OR_VIEW_NOT_FOUND] Table or view not found: nope",
+                ErrorKind::InvalidQuery,
+            ),
+            (
+                Code::Internal,
+                "plan error: not supported: unknown function: nope",
+                ErrorKind::InvalidQuery,
+            ),
+            (
+                Code::Internal,
+                "plan error: not supported: a feature",
+                ErrorKind::Unsupported,
+            ),
+            (
+                Code::Internal,
+                "plan error: error in DataFusion: Optimizer rule 'simplify_expressions' failed\ncaused by\nArrow error: Cast error: x",
+                ErrorKind::Internal,
             ),
             (
                 Code::Internal,
