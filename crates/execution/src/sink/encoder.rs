@@ -1,9 +1,10 @@
 //! The formats of files, as encoders over any writer.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::csv;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -276,8 +277,8 @@ impl<W: Write + Send> Format<W> {
                 Ok(stream.get_mut().flush()?)
             }
             Self::Csv(csv, schema) => Ok(csv.write(&csv_batch(batch, schema)?)?),
-            Self::Ndjson(json) => Ok(json.write(batch)?),
-            Self::Json(json) => Ok(json.write(batch)?),
+            Self::Ndjson(json) => Ok(json.write(without_hidden_nulls(batch)?.as_ref())?),
+            Self::Json(json) => Ok(json.write(without_hidden_nulls(batch)?.as_ref())?),
         }
     }
 
@@ -346,6 +347,36 @@ fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         .map(|(column, field)| cast(column, field.data_type()))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// The batch without dictionaries that have a null among their values: Arrow's JSON looks for nulls among the keys alone,
+/// and would write an empty text for one.
+fn without_hidden_nulls(batch: &RecordBatch) -> Result<Cow<'_, RecordBatch>> {
+    if batch.columns().iter().any(|column| hides_nulls(column)) {
+        // Nulls that were hidden until now may be in a column that says that it has none.
+        let fields: Vec<Field> = plain_schema(&batch.schema())
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone().with_nullable(true))
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        return Ok(Cow::Owned(plain_batch(batch, &schema)?));
+    }
+    Ok(Cow::Borrowed(batch))
+}
+
+fn hides_nulls(column: &ArrayRef) -> bool {
+    match column.data_type() {
+        DataType::Dictionary(..) => {
+            let values = column.as_any_dictionary().values();
+            values.logical_null_count() > 0 || hides_nulls(values)
+        }
+        DataType::List(_) => hides_nulls(column.as_list::<i32>().values()),
+        DataType::LargeList(_) => hides_nulls(column.as_list::<i64>().values()),
+        DataType::FixedSizeList(..) => hides_nulls(column.as_fixed_size_list().values()),
+        DataType::Struct(_) => column.as_struct().columns().iter().any(hides_nulls),
+        _ => false,
+    }
 }
 
 fn is_nested(data_type: &DataType) -> bool {

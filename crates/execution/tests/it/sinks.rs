@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, DictionaryArray, Int32Array, ListBuilder, RecordBatch, StringBuilder,
-    TimestampNanosecondArray,
+    Array, ArrayRef, BinaryArray, DictionaryArray, Int32Array, ListArray, ListBuilder, RecordBatch, StringArray,
+    StringBuilder, StructArray, TimestampNanosecondArray,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Int32Type, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int32Type, SchemaRef, TimeUnit};
 use arrow::ipc::reader::{FileReader, StreamReader};
 use lakepilot_execution::{
     BatchSink, BatchSize, BatchedExecutor, Compression, Encoding, ExecutionOptions, FileFormat, FileSink, NoProgress,
@@ -121,6 +122,43 @@ async fn text_formats_hold_every_row() {
     write(&json, FileFormat::Json, batches).await;
     let rows: Vec<serde_json::Value> = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
     assert_eq!(rows, lines);
+}
+
+#[tokio::test]
+async fn a_null_among_the_values_of_a_dictionary_is_null_in_json() {
+    let words: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+    let word: ArrayRef = Arc::new(DictionaryArray::new(
+        Int32Array::from(vec![Some(0), Some(1), None]),
+        words,
+    ));
+    let field = Arc::new(Field::new_list_field(word.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths([2, 0, 1]);
+    let list: ArrayRef = Arc::new(ListArray::new(field, offsets, Arc::clone(&word), None));
+    let structs: ArrayRef = Arc::new(StructArray::from(vec![(
+        Arc::new(Field::new("word", word.data_type().clone(), true)),
+        Arc::clone(&word),
+    )]));
+    // The keys have no null, so that the column may say that it has none.
+    let keys = word.slice(0, 2);
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("word", word.slice(0, 2), true),
+        ("list", list.slice(0, 2), true),
+        ("structs", structs.slice(0, 2), true),
+        ("not_null", keys, false),
+    ])
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.json");
+    let mut sink = FileSink::create(&path, FileFormat::Json).unwrap();
+    sink.start(batch.schema()).await.unwrap();
+    sink.write(0, batch).await.unwrap();
+    sink.finish().await.unwrap();
+    let rows: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let expected = serde_json::json!([
+        {"word": "a", "list": ["a", null], "structs": {"word": "a"}, "not_null": "a"},
+        {"word": null, "list": [], "structs": {"word": null}, "not_null": null},
+    ]);
+    assert_eq!(rows, expected);
 }
 
 #[tokio::test]
