@@ -112,6 +112,18 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("the output of {}", describe(command)))
 }
 
+/// Where what is dear to build and does not depend on the checkout lies.
+///
+/// # Errors
+/// When there is no home folder.
+pub(crate) fn cache_folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("LAKEPILOT_CACHE") {
+        return Ok(PathBuf::from(folder));
+    }
+    let home = std::env::home_dir().context("there is no home folder for the cache; set LAKEPILOT_CACHE")?;
+    Ok(home.join(".cache/lakepilot"))
+}
+
 /// A command as a person would type it.
 pub(crate) fn describe(command: &Command) -> String {
     let program = Path::new(command.get_program());

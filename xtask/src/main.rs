@@ -10,10 +10,13 @@
 mod accuracy;
 mod bench;
 mod cargo;
+mod child;
 mod ci;
 mod compare;
 mod conformance;
 mod fuzz;
+#[cfg(unix)]
+mod interop;
 mod layers;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -58,6 +61,9 @@ enum Command {
     Micromegas(micromegas::Command),
     /// One suite of cases on the embedded lake and on the real service
     Conformance(conformance::Options),
+    /// The client with Flight SQL servers of other makers, from the registries; writes docs/interop.md
+    #[cfg(unix)]
+    Interop(interop::Options),
     /// How right estimates are, on a generated lake and on the real service
     Accuracy(accuracy::Options),
     /// Peak memory of the release program over a large result, with and without a budget
@@ -96,6 +102,8 @@ fn run(command: Command) -> Result<()> {
         #[cfg(unix)]
         Command::Micromegas(command) => micromegas::run(&workspace, &command),
         Command::Conformance(options) => conformance::run(&workspace, &options),
+        #[cfg(unix)]
+        Command::Interop(options) => interop::run(&workspace, &options),
         Command::Accuracy(options) => accuracy::run(&workspace, &options),
         #[cfg(target_os = "linux")]
         Command::Memory(options) => memory::run(&workspace, &options),

@@ -1,4 +1,5 @@
-//! Virtual environments: the one that the published Python clients are tested in, and those of other tools.
+//! Virtual environments: the one that the published Python clients are tested in, those of other tools, and those of servers
+//! that are wheels.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,28 +29,36 @@ const STAMP: &str = "lakepilot-requirements.txt";
 /// Makes the environment of the published clients, and gives its folder.
 ///
 /// # Errors
-/// Those of [`ensure_one`].
+/// Those of [`make`].
 pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     ensure_one(workspace, &CLIENTS)
 }
 
-/// Makes an environment in the target folder unless the one there was made of the same requirements, and gives its folder.
+/// Makes an environment in the target folder unless it is there, and gives its folder.
+///
+/// # Errors
+/// Those of [`make`].
+pub(crate) fn ensure_one(workspace: &Workspace, environment: &Environment) -> Result<PathBuf> {
+    let folder = workspace.target_folder()?.join(environment.folder);
+    make(&folder, &workspace.root().join(environment.requirements))?;
+    Ok(folder)
+}
+
+/// Makes an environment in the folder unless the one there was made of the same requirements.
 ///
 /// # Errors
 /// When there is no Python with `venv`, or pip cannot install the requirements.
-pub(crate) fn ensure_one(workspace: &Workspace, environment: &Environment) -> Result<PathBuf> {
-    let requirements = workspace.root().join(environment.requirements);
-    let wanted = fs::read_to_string(&requirements).with_context(|| format!("read {}", requirements.display()))?;
-    let folder = workspace.target_folder()?.join(environment.folder);
-    if is_current(&folder, &wanted) {
-        return Ok(folder);
+pub(crate) fn make(folder: &Path, requirements: &Path) -> Result<()> {
+    let wanted = fs::read_to_string(requirements).with_context(|| format!("read {}", requirements.display()))?;
+    if is_current(folder, &wanted) {
+        return Ok(());
     }
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("remove the old {}", folder.display()))?;
+        fs::remove_dir_all(folder).with_context(|| format!("remove the old {}", folder.display()))?;
     }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder))
         .context("a virtual environment is needed: install Python 3 with venv (Debian: python3-venv)")?;
-    run(Command::new(python(&folder))
+    run(Command::new(python(folder))
         .args([
             "-m",
             "pip",
@@ -58,12 +67,12 @@ pub(crate) fn ensure_one(workspace: &Workspace, environment: &Environment) -> Re
             "--disable-pip-version-check",
             "--requirement",
         ])
-        .arg(&requirements))
-    .with_context(|| format!("install {}", environment.requirements))?;
+        .arg(requirements))
+    .with_context(|| format!("install {}", requirements.display()))?;
     let stamp = folder.join(STAMP);
     fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
-    ensure!(python(&folder).is_file(), "{} has no Python in it", folder.display());
-    Ok(folder)
+    ensure!(python(folder).is_file(), "{} has no Python in it", folder.display());
+    Ok(())
 }
 
 fn is_current(folder: &Path, wanted: &str) -> bool {

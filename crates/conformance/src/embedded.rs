@@ -49,6 +49,11 @@ impl EmbeddedLake {
         })
     }
 
+    /// Where it is served.
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
     /// A client of the lake.
     ///
     /// # Errors

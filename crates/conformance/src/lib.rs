@@ -11,6 +11,9 @@
 //! program `accuracy` holds the estimates of `lakepilot-analysis` against what queries return; see
 //! [`measure_accuracy`] and `cargo xtask accuracy`.
 //!
+//! What the client has to be able to do with Flight SQL servers of other makers is an [`InteropCase`] each: the program
+//! `interop` runs those on one server, and `cargo xtask interop` starts the servers.
+//!
 //! # Example
 //! ```no_run
 //! use lakepilot_conformance::{EmbeddedLake, Recording, run};
@@ -27,6 +30,7 @@
 
 mod accuracy;
 mod embedded;
+mod interop;
 mod suite;
 
 pub use accuracy::{
@@ -34,6 +38,9 @@ pub use accuracy::{
     accuracy_table, measure_accuracy,
 };
 pub use embedded::{EmbeddedLake, connect};
+pub use interop::{
+    Dialect, EndServer, InteropCase, InteropReport, InteropTarget, PyarrowServer, Verdict, interop_cases, run_interop,
+};
 pub use suite::{
     Case, CaseReport, Context, Difference, Failure, Known, Observations, Outcome, Recording, all_cases,
     known_differences, run, run_cases, table,

@@ -1,16 +1,16 @@
 //! What is asked.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::ServerKind;
 use super::clients::Clients;
 use crate::cargo::{self, Workspace};
+use crate::child::{Ended, started};
 
 /// Log entries of the embedded lake.
 pub(super) const LAKE_ROWS: u64 = 1_000_000;
@@ -129,29 +129,4 @@ fn micromegas(workspace: &Workspace) -> Result<Option<String>> {
 #[cfg(not(unix))]
 fn micromegas(_: &Workspace) -> Result<Option<String>> {
     Ok(None)
-}
-
-/// A child that ends when this is dropped.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nobody left to tell.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts a server, and gives the first line that it prints.
-fn started(mut command: Command) -> Result<(Ended, String)> {
-    // The blast server ends when its input does, should this program be killed.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.env_remove("RUST_BACKTRACE");
-    let told = cargo::describe(&command);
-    let mut child = Ended(command.spawn().with_context(|| format!("start {told}"))?);
-    let output = child.0.stdout.take().context("the output of a child is a pipe")?;
-    let mut line = String::new();
-    BufReader::new(output).read_line(&mut line)?;
-    ensure!(!line.is_empty(), "{told} ended before it listened");
-    Ok((child, line))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo::{Workspace, run};
+use crate::cargo::{Workspace, cache_folder, run};
 
 /// Names a launcher that is there already.
 const READY: &str = "LAKEPILOT_MICROMEGAS_SERVER";
@@ -40,13 +40,4 @@ pub(super) fn is_there() -> Result<bool> {
         || cache_folder()?
             .join("micromegas-target/release/lakepilot-micromegas-server")
             .is_file())
-}
-
-/// What is dear to build and does not depend on the checkout.
-fn cache_folder() -> Result<PathBuf> {
-    if let Some(folder) = env::var_os("LAKEPILOT_CACHE") {
-        return Ok(PathBuf::from(folder));
-    }
-    let home = env::home_dir().context("there is no home folder for the cache; set LAKEPILOT_CACHE")?;
-    Ok(home.join(".cache/lakepilot"))
 }

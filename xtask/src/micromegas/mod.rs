@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Up(UpOptions),
     /// Sends more telemetry to the service that is up, and materialises it
     Fill(Amount),
+    /// Starts one more Flight SQL role on the database and the objects of the service that is up, and prints its address
+    Replica,
     /// Ends the service and removes its data; the logs stay
     Down,
     /// Says what is up, and where
@@ -57,6 +59,10 @@ pub(crate) fn run(workspace: &Workspace, command: &Command) -> Result<()> {
             let mut state = running(&home)?;
             fill(workspace, &home, &mut state, amount)?;
             print!("{state}");
+            Ok(())
+        }
+        Command::Replica => {
+            println!("{}", start_replica(workspace)?.url);
             Ok(())
         }
         Command::Down => down(&home),
@@ -99,6 +105,46 @@ fn ensure_up_with(workspace: &Workspace, amount: Amount) -> Result<String> {
         up(workspace, &home, &options)?;
     }
     Ok(running(&home)?.flight_sql_url)
+}
+
+/// One more Flight SQL role of the service that is up. It outlives this value, as the service does.
+pub(crate) struct Replica {
+    pub(crate) url: String,
+    process: Process,
+}
+
+impl Replica {
+    /// # Errors
+    /// When it does not end.
+    pub(crate) fn end(&self) -> Result<()> {
+        self.process.end()
+    }
+}
+
+/// Starts one more Flight SQL role of the service that is up.
+///
+/// # Errors
+/// When the service is not up, or the role does not start.
+pub(crate) fn start_replica(workspace: &Workspace) -> Result<Replica> {
+    let home = Home::of(workspace)?;
+    let mut state = running(&home)?;
+    state.replicas.retain(Process::is_running);
+    let binary = binary::ensure(workspace)?;
+    let roles = Roles {
+        binary: &binary,
+        logs: &home.logs(),
+        variables: state.variables(&home.objects())?,
+    };
+    let (process, url) = roles.start_as(
+        "flight-sql",
+        &format!("flight-sql-replica-{}", state.replicas.len() + 1),
+    )?;
+    state.replicas.push(process.clone());
+    if let Err(error) = state.write(&home.state_file()) {
+        process.end()?;
+        return Err(error);
+    }
+    Ok(Replica { url, process })
 }
 
 /// The folder of the service, in the target folder.
@@ -212,7 +258,7 @@ fn down(home: &Home) -> Result<()> {
 
 /// Ends what the state names, and removes its data and the state.
 fn clear(home: &Home, state: &State) -> Result<()> {
-    for process in state.processes.iter().rev() {
+    for process in state.replicas.iter().chain(state.processes.iter().rev()) {
         process.end()?;
     }
     postgres::stop(&state.cluster)?;

@@ -25,8 +25,13 @@ pub(super) struct Roles<'a> {
 impl Roles<'_> {
     /// Starts a role that listens, and gives its address when it does.
     pub(super) fn start(&self, role: &str) -> Result<(Process, String)> {
-        let mut child = self.spawn(role)?;
-        let log = self.logs.join(format!("{role}.log"));
+        self.start_as(role, role)
+    }
+
+    /// As [`start`](Self::start), under a name of its own: that of its log.
+    pub(super) fn start_as(&self, role: &str, name: &str) -> Result<(Process, String)> {
+        let mut child = self.spawn(role, name)?;
+        let log = self.logs.join(format!("{name}.log"));
         let mut url = None;
         let mut ended = None;
         wait_for(PATIENCE, || {
@@ -35,7 +40,7 @@ impl Roles<'_> {
             url.is_some() || ended.is_some()
         });
         match (url, ended) {
-            (Some(url), None) => Ok((Process::of(role, child.id())?, url)),
+            (Some(url), None) => Ok((Process::of(name, child.id())?, url)),
             (_, Some(status)) => bail!("the {role} role has ended: {status}; see {}", log.display()),
             (None, None) => {
                 Process::of(role, child.id())?.end()?;
@@ -51,7 +56,7 @@ impl Roles<'_> {
 
     /// Starts a role that does not listen.
     pub(super) fn start_silent(&self, role: &str) -> Result<Process> {
-        Process::of(role, self.spawn(role)?.id())
+        Process::of(role, self.spawn(role, role)?.id())
     }
 
     /// Runs a role to its end, and gives what it wrote on standard output.
@@ -59,8 +64,8 @@ impl Roles<'_> {
         output(self.command(role).args(arguments))
     }
 
-    fn spawn(&self, role: &str) -> Result<Child> {
-        let path = self.logs.join(format!("{role}.log"));
+    fn spawn(&self, role: &str, name: &str) -> Result<Child> {
+        let path = self.logs.join(format!("{name}.log"));
         let log = File::create(&path).with_context(|| format!("create {}", path.display()))?;
         self.command(role)
             .stdin(Stdio::null())

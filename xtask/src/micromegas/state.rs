@@ -18,6 +18,9 @@ use super::postgres::Cluster;
 pub(super) struct State {
     pub(super) cluster: Cluster,
     pub(super) processes: Vec<Process>,
+    /// Further Flight SQL roles, which may end without the service being down.
+    #[serde(default)]
+    pub(super) replicas: Vec<Process>,
     pub(super) ingestion_url: String,
     pub(super) flight_sql_url: String,
     pub(super) filled: Vec<Filled>,
@@ -87,7 +90,8 @@ impl fmt::Display for State {
             self.cluster.port,
             self.cluster.folder.display()
         )?;
-        for process in &self.processes {
+        let replicas = self.replicas.iter().filter(|replica| replica.is_running());
+        for process in self.processes.iter().chain(replicas) {
             writeln!(f, "{:11} process {}", process.name, process.id)?;
         }
         for filled in &self.filled {

@@ -57,17 +57,23 @@ impl std::error::Error for Failure {}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self(format!("{}: {error}", error.kind()))
+        let mut text = format!("{}: {error}", error.kind());
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text.push_str(&format!("; caused by {cause}"));
+            source = cause.source();
+        }
+        Self(text)
     }
 }
 
 /// Fails with the reason unless the condition holds.
-pub(super) fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Result<(), Failure> {
+pub(crate) fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Result<(), Failure> {
     if holds { Ok(()) } else { Err(Failure(reason())) }
 }
 
 /// Fails unless both are equal; `what` says what they are.
-pub(super) fn ensure_equal<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Failure> {
+pub(crate) fn ensure_equal<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Failure> {
     ensure(found == expected, || {
         format!("{what}: found {found:?}, expected {expected:?}")
     })

@@ -7,9 +7,10 @@ mod differences;
 mod recording;
 mod report;
 mod runner;
-mod spell;
+pub(crate) mod spell;
 
 pub use case::{Case, Failure, Observations, Outcome};
+pub(crate) use case::{ensure, ensure_equal};
 pub use cases::all as all_cases;
 pub use context::Context;
 pub use differences::{Difference, of_target as known_differences};

@@ -6,7 +6,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lakepilot_query::{Error, QueryResult, Result};
 
 /// A schema on one line: names and types, `?` where a column may hold nulls.
-pub(super) fn schema(schema: &Schema) -> String {
+pub(crate) fn schema(schema: &Schema) -> String {
     let columns: Vec<String> = schema.fields().iter().map(|field| column(field)).collect();
     columns.join(", ")
 }
@@ -27,7 +27,7 @@ fn data_type(data_type: &DataType) -> String {
 }
 
 /// Every row as one text, values with a bar between them; dictionaries and plain values read alike.
-pub(super) fn rows(result: &QueryResult) -> Result<Vec<String>> {
+pub(crate) fn rows(result: &QueryResult) -> Result<Vec<String>> {
     let mut rows = Vec::with_capacity(result.num_rows());
     for batch in &result.batches {
         append_rows(&mut rows, batch)?;

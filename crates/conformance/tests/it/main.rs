@@ -4,6 +4,7 @@ mod administration;
 mod corpus;
 mod faults;
 mod fixes;
+mod interop;
 mod python;
 mod sarif;
 mod suite;
