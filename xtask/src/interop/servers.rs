@@ -82,6 +82,10 @@ impl Kind {
             (Self::Roapi, "empty") => Some(
                 "the server answers a result of no rows with a schema of no columns, in FlightInfo and in the stream.",
             ),
+            (Self::Ballista, "called-off") => Some(
+                "the scheduler computes the whole result before it answers GetFlightInfo, so that one without end never \
+                 comes, and the client gives up in time.",
+            ),
             _ => None,
         }
     }

@@ -352,7 +352,7 @@ fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 /// The batch without dictionaries that have a null among their values: Arrow's JSON looks for nulls among the keys alone,
 /// and would write an empty text for one.
 fn without_hidden_nulls(batch: &RecordBatch) -> Result<Cow<'_, RecordBatch>> {
-    if batch.columns().iter().any(|column| hides_nulls(column)) {
+    if batch.columns().iter().any(hides_nulls) {
         // Nulls that were hidden until now may be in a column that says that it has none.
         let fields: Vec<Field> = plain_schema(&batch.schema())
             .fields()

@@ -158,7 +158,9 @@ async fn check_rows(target: &InteropTarget, table: &str, expected: &[&str]) -> O
 async fn check_numbers(target: &InteropTarget, table: &str) -> Outcome {
     let result = target.collect(&format!("SELECT n FROM {table}")).await?;
     ensure_equal("the rows", numbers(&result)?, (0..1_000).collect())?;
-    Ok(Found::good(format!("{} batches", result.batches.len())))
+    let batches = result.batches.len();
+    let plural = if batches == 1 { "" } else { "es" };
+    Ok(Found::good(format!("{batches} batch{plural}")))
 }
 
 pub(super) async fn no_schema(target: &InteropTarget) -> Outcome {
