@@ -78,7 +78,7 @@ fn a_signal_ends_the_query_on_the_server_and_leaves_no_file() {
 
 #[test]
 fn a_signal_ends_all_slices() {
-    let server = Server::with(&["-v"]);
+    let server = Server::with(&["-vv"]);
     let sql = "SELECT time, msg FROM log_entries";
     let mut child = server
         .command_ranged(&[
@@ -102,6 +102,15 @@ fn a_signal_ends_all_slices() {
     let stderr = BufReader::new(child.stderr.take().unwrap());
     let mut lines = stderr.lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains("\"first_batch\"")));
+    let queries = |what: &str| {
+        server
+            .log()
+            .lines()
+            .filter(|line| line.contains(sql) && line.contains(what))
+            .count()
+    };
+    // The first batch may come before the other slices were asked for.
+    until("the plan of every slice", || queries("planned") >= 4);
     send("TERM", &child);
     let last = lines.last().unwrap();
     let last: Value = serde_json::from_str(&last).unwrap();
@@ -111,12 +120,5 @@ fn a_signal_ends_all_slices() {
         (&143.into(), &"terminated".into())
     );
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    let queries = |what: &str| {
-        server
-            .log()
-            .lines()
-            .filter(|line| line.contains(sql) && line.contains(what))
-            .count()
-    };
     until("the end of every slice", || queries("outcome") >= 4);
 }
