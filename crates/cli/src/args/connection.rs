@@ -74,7 +74,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, global = true)]
     pub(crate) insecure_skip_verify: bool,
 
-    /// HTTP proxy for all servers: http://[USER:PASSWORD@]HOST:PORT [env: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY]
+    /// HTTP proxy for all servers: HOST:PORT or USER:PASSWORD@HOST:PORT [env: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) proxy: Option<String>,
 
