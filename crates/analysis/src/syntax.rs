@@ -5,11 +5,11 @@ use std::ops::Range;
 use sqlparser::ast::Statement;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, TokenizerError, Whitespace};
+use sqlparser::tokenizer::{Token, TokenWithSpan, TokenizerError};
 
 use crate::dialect::BoundedDialect;
 use crate::source::Source;
-use crate::tokens::tokenize;
+use crate::tokens::{self, tokenize};
 
 /// How deep brackets may nest. The service's parser gives up at fifty levels of expressions; a text beyond this is
 /// refused before it costs anything.
@@ -39,6 +39,12 @@ pub(crate) struct ParsedStatement {
     /// Its tokens, comments included.
     pub(crate) tokens: Vec<TokenWithSpan>,
     pub(crate) parsed: Result<Statement, SyntaxError>,
+}
+
+impl Drop for ParsedStatement {
+    fn drop(&mut self) {
+        tokens::give_back(std::mem::take(&mut self.tokens));
+    }
 }
 
 /// The statements of a text. An empty text has one, which is a syntax error.
@@ -107,30 +113,23 @@ fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
     }
     let mut pieces = Vec::new();
     let mut piece = Vec::new();
-    let mut ended = false;
+    let mut ended_on = None;
     for token in tokens {
-        if ended && !is_on_same_line(&token) {
+        let is_comment_beside = !is_significant(&token) && ended_on == Some(token.span.start.line);
+        if ended_on.is_some() && !is_comment_beside {
             pieces.push(std::mem::take(&mut piece));
-            ended = false;
+            ended_on = None;
         }
         if token.token == Token::SemiColon {
-            ended = true;
+            ended_on = Some(token.span.end.line);
         } else {
             piece.push(token);
         }
     }
-    if !piece.is_empty() || ended {
+    if !piece.is_empty() || ended_on.is_some() {
         pieces.push(piece);
     }
     pieces
-}
-
-fn is_on_same_line(token: &TokenWithSpan) -> bool {
-    match &token.token {
-        Token::Whitespace(Whitespace::Newline) => false,
-        Token::Whitespace(_) => true,
-        _ => false,
-    }
 }
 
 pub(crate) fn is_significant(token: &TokenWithSpan) -> bool {

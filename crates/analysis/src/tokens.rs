@@ -4,8 +4,10 @@
 //! queries are made of words, numbers, simple literals and few operators, all ASCII. Those are read here, byte by byte, and
 //! become the very tokens that it makes of them; of anything else nothing is assumed, and it reads the whole text.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
+use rustc_hash::FxHashMap;
 use sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
 use sqlparser::tokenizer::{
     Location, Span as ParserSpan, Token, TokenWithSpan, Tokenizer, TokenizerError, Whitespace, Word,
@@ -13,18 +15,36 @@ use sqlparser::tokenizer::{
 
 use crate::dialect::BoundedDialect;
 
-/// How many bytes of text a token takes, on average, when spaces are not counted: for the first allocation.
-const BYTES_PER_TOKEN: usize = 5;
+/// How many bytes of text a token takes at the least, where the text is not made of symbols: for the first allocation, which
+/// is to be the only one.
+const BYTES_PER_TOKEN: usize = 3;
 
-/// Where the keywords of each letter begin in the sorted list, and where those of the last one end.
-static LETTERS: LazyLock<[usize; 27]> = LazyLock::new(|| {
-    std::array::from_fn(|letter| {
-        ALL_KEYWORDS
-            .partition_point(|keyword| keyword.bytes().next().map(usize::from) < Some(usize::from(b'A') + letter))
-    })
+/// Of more than these the room is not kept.
+const MOST_SPARE_TOKENS: usize = 1_024;
+
+/// No keyword is longer.
+const MOST_KEYWORD_BYTES: usize = 48;
+
+/// The keywords, by their text in upper case.
+static KEYWORDS: LazyLock<FxHashMap<&[u8], Keyword>> = LazyLock::new(|| {
+    let texts = ALL_KEYWORDS.iter().map(|text| text.as_bytes());
+    texts.zip(ALL_KEYWORDS_INDEX.iter().copied()).collect()
 });
 
-/// The tokens of a text, without the spaces and tabs that mean nothing, and the error that the rest has, if any.
+thread_local! {
+    /// The room that the tokens of the text before took.
+    static SPARE: Cell<Vec<TokenWithSpan>> = const { Cell::new(Vec::new()) };
+}
+
+/// Has the next text of this thread use the room of tokens that are not needed any more, if it is not too much to be kept.
+pub(crate) fn give_back(mut tokens: Vec<TokenWithSpan>) {
+    if tokens.capacity() <= MOST_SPARE_TOKENS {
+        tokens.clear();
+        SPARE.set(tokens);
+    }
+}
+
+/// The tokens of a text, without the space that means nothing, and the error that the rest has, if any.
 pub(crate) fn tokenize(text: &str) -> (Vec<TokenWithSpan>, Result<(), TokenizerError>) {
     if let Some(tokens) = Plain::new(text).tokens() {
         return (tokens, Ok(()));
@@ -39,7 +59,10 @@ pub(crate) fn tokenize(text: &str) -> (Vec<TokenWithSpan>, Result<(), TokenizerE
 fn drop_spaces(tokens: &mut Vec<TokenWithSpan>) {
     let mut is_minded = false;
     tokens.retain(|token| {
-        let is_space = matches!(token.token, Token::Whitespace(Whitespace::Space | Whitespace::Tab));
+        let is_space = matches!(
+            token.token,
+            Token::Whitespace(Whitespace::Space | Whitespace::Tab | Whitespace::Newline)
+        );
         let is_kept = !is_space || is_minded;
         is_minded = matches!(token.token, Token::Colon | Token::AtSign);
         is_kept
@@ -74,19 +97,23 @@ impl<'a> Plain<'a> {
         if !self.text.is_ascii() {
             return None;
         }
+        self.tokens = SPARE.take();
         self.tokens.reserve(self.bytes.len() / BYTES_PER_TOKEN);
         while let Some(&byte) = self.bytes.get(self.at) {
             if matches!(byte, b' ' | b'\t') {
                 self.at += 1;
                 continue;
             }
+            if byte == b'\n' {
+                self.at += 1;
+                self.line += 1;
+                self.line_start = self.at;
+                continue;
+            }
             let start = self.location();
             let token = self.token(byte)?;
-            let ends_line = matches!(
-                token,
-                Token::Whitespace(Whitespace::Newline | Whitespace::SingleLineComment { .. })
-            );
-            if ends_line && self.bytes[self.at - 1] == b'\n' {
+            let is_comment = matches!(token, Token::Whitespace(Whitespace::SingleLineComment { .. }));
+            if is_comment && self.bytes[self.at - 1] == b'\n' {
                 self.line += 1;
                 self.line_start = self.at;
             }
@@ -103,7 +130,6 @@ impl<'a> Plain<'a> {
     /// The token that begins here; what follows it is next.
     fn token(&mut self, first: u8) -> Option<Token> {
         match first {
-            b'\n' => self.single(Token::Whitespace(Whitespace::Newline)),
             b'(' => self.single(Token::LParen),
             b')' => self.single(Token::RParen),
             b'[' => self.single(Token::LBracket),
@@ -260,17 +286,16 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// The keyword that a word is, whatever its case: searched for among those that begin with the same letter.
+/// The keyword that a word is, whatever its case.
 fn keyword(word: &str) -> Keyword {
-    let first = word.bytes().next().unwrap_or_default().to_ascii_uppercase();
-    let letter = usize::from(first).wrapping_sub(usize::from(b'A'));
-    let (Some(&from), Some(&to)) = (LETTERS.get(letter), LETTERS.get(letter.wrapping_add(1))) else {
+    let mut upper = [0; MOST_KEYWORD_BYTES];
+    let Some(upper) = upper.get_mut(..word.len()) else {
         return Keyword::NoKeyword;
     };
-    let upper = || word.bytes().map(|byte| byte.to_ascii_uppercase());
-    ALL_KEYWORDS[from..to]
-        .binary_search_by(|keyword| keyword.bytes().cmp(upper()))
-        .map_or(Keyword::NoKeyword, |place| ALL_KEYWORDS_INDEX[from + place])
+    for (upper, byte) in upper.iter_mut().zip(word.bytes()) {
+        *upper = byte.to_ascii_uppercase();
+    }
+    KEYWORDS.get(&*upper).copied().unwrap_or(Keyword::NoKeyword)
 }
 
 #[cfg(test)]
