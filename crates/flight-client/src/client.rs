@@ -240,6 +240,34 @@ impl FlightClient {
         .await
     }
 
+    /// The result of a query, with the ticket made here if this server's are known to be the SQL.
+    async fn run_adaptively(&self, query: &Query, deadline: Deadline) -> Result<RecordBatchStream> {
+        let command = packed(&CommandStatementQuery {
+            query: query.sql().to_owned(),
+            transaction_id: None,
+        });
+        let open = |home, info| results::open(Arc::clone(&self.shared), home, info, Some(query.clone()), deadline);
+        self.renewing(Call::FlightInfo, deadline, || async {
+            let home = self.shared.connections.home();
+            if let Some(info) = home.tickets().flight_info(query) {
+                match open(home.clone(), info).await {
+                    Ok(result) => return Ok(result),
+                    Err(error) => {
+                        home.tickets().doubt(query, &error);
+                        // The server may be another one since, or gone; the call below is made at one that is there.
+                        if error.kind() != ErrorKind::Unavailable || error.retry_after().is_some() {
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+            let (info, home) = self.flight_info(command.clone(), Some(query), deadline).await?;
+            home.tickets().learn(query, &info);
+            open(home, info).await
+        })
+        .await
+    }
+
     /// The result of a command at one server, and no other: the one that holds what the command names.
     pub(crate) async fn stream_at(
         &self,
@@ -271,6 +299,7 @@ impl QueryService for FlightClient {
     async fn run(&self, query: &Query) -> Result<RecordBatchStream> {
         let deadline = self.query_deadline();
         match self.shared.config.spelling {
+            QuerySpelling::Adaptive => self.run_adaptively(query, deadline).await,
             QuerySpelling::FlightInfo => {
                 let command = CommandStatementQuery {
                     query: query.sql().to_owned(),

@@ -26,8 +26,13 @@ pub(crate) const MOST_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// How a query is put to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum QuerySpelling {
-    /// `GetFlightInfo`, then `DoGet` of every endpoint that it names: what Flight SQL asks for, and every server takes.
+    /// As `FlightInfo`, until an answer of the server shows that its tickets hold the SQL and nothing else, as those of
+    /// Micromegas do: from then on the client makes them itself, which is half of the round trips and of the server's
+    /// planning. It asks again after an error that may come of that. Queries with a time range, a limit or dictionaries are
+    /// told apart from those that are the SQL alone.
     #[default]
+    Adaptive,
+    /// `GetFlightInfo`, then `DoGet` of every endpoint that it names: what Flight SQL asks for, and every server takes.
     FlightInfo,
     /// `DoGet` of a ticket that holds the SQL text, as the Micromegas Python client does: one round trip less, and only
     /// for servers that read such a ticket, which Micromegas and the embedded lake do.

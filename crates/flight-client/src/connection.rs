@@ -19,6 +19,7 @@ use crate::call;
 use crate::config::ClientConfig;
 use crate::deadline::{Deadline, Patience};
 use crate::status::{Call, error_from_status};
+use crate::tickets::KnownTickets;
 use crate::transport::{FlightService, Route};
 
 /// Where Flight says "on the connection that you have".
@@ -42,6 +43,7 @@ struct Wire {
     channel: Mutex<Channel>,
     /// How often the channel was replaced.
     renewals: AtomicU64,
+    tickets: KnownTickets,
 }
 
 impl Connection {
@@ -53,8 +55,14 @@ impl Connection {
                 route,
                 channel: Mutex::new(channel),
                 renewals: AtomicU64::new(0),
+                tickets: KnownTickets::default(),
             }),
         }
+    }
+
+    /// What is known of the tickets of this server.
+    pub(crate) fn tickets(&self) -> &KnownTickets {
+        &self.wire.tickets
     }
 
     /// The client for one call.

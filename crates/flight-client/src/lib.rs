@@ -44,8 +44,9 @@
 //! ```
 //!
 //! # How it behaves
-//! - **A query** is `GetFlightInfo` and then `DoGet` of every endpoint; or one `DoGet`, see [`QuerySpelling`]. The time
-//!   range, the limit and the wish for dictionaries travel beside it, on every call.
+//! - **A query** is `GetFlightInfo` and then `DoGet` of every endpoint; or one `DoGet`, where the server's tickets turn out to
+//!   hold the SQL and nothing else, see [`QuerySpelling`]. The time range, the limit and the wish for dictionaries travel
+//!   beside it, on every call.
 //! - **Parts.** The endpoints of a result are fetched side by side within one budget of bytes. Where the server says that they
 //!   are ordered their batches come in that order, else as they arrive. A part that is about to expire is renewed.
 //! - **Locations.** A part of a result that lies on another server is fetched from there, from the first of its locations
@@ -108,6 +109,7 @@ mod retry_info;
 mod server_metadata;
 mod sql_info;
 mod status;
+mod tickets;
 mod tls;
 mod transaction;
 mod transport;

@@ -1,6 +1,7 @@
 //! Queries in both spellings, and what travels beside them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{AsArray, DictionaryArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
@@ -18,7 +19,11 @@ use crate::answers::{
 };
 use crate::server::{Script, Step, TestServer};
 
-const SPELLINGS: [QuerySpelling; 2] = [QuerySpelling::FlightInfo, QuerySpelling::DirectTicket];
+const SPELLINGS: [QuerySpelling; 3] = [
+    QuerySpelling::Adaptive,
+    QuerySpelling::FlightInfo,
+    QuerySpelling::DirectTicket,
+];
 
 #[tokio::test]
 async fn a_query_by_flight_info_redeems_the_ticket_it_was_given() {
@@ -44,6 +49,68 @@ async fn a_query_by_direct_ticket_is_one_call() {
     assert_eq!(server.methods(), ["DoGet"]);
     let ticket: TicketStatementQuery = unpack(&server.calls()[0].body);
     assert_eq!(ticket.statement_handle, "SELECT n FROM numbers".as_bytes());
+}
+
+#[tokio::test]
+async fn tickets_that_are_the_sql_are_made_here_from_the_second_query_on() {
+    let server = TestServer::start(answering(sending(&[batch(&[1])]))).await;
+    let client = client(&server).await;
+    for _ in 0..3 {
+        assert_eq!(client.collect(&query()).await.unwrap().num_rows(), 1);
+    }
+    assert_eq!(server.methods(), ["GetFlightInfo", "DoGet", "DoGet", "DoGet"]);
+    let calls = server.calls();
+    assert!(
+        calls[1..]
+            .iter()
+            .all(|call| call.body == bare_ticket("SELECT n FROM numbers").ticket)
+    );
+    // What travels beside the SQL may be in the ticket of another server.
+    client.collect(&query().with_limit(5)).await.unwrap();
+    client.collect(&query().with_limit(5)).await.unwrap();
+    assert_eq!(server.methods()[4..], ["GetFlightInfo", "DoGet", "DoGet"]);
+    assert_eq!(server.calls()[6].header("limit"), Some("5"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_for_flights_each_time_is() {
+    let server = TestServer::start(answering(sending(&[batch(&[1])]))).await;
+    let client = client_with(&server, QuerySpelling::FlightInfo).await;
+    for _ in 0..2 {
+        client.collect(&query()).await.unwrap();
+    }
+    assert_eq!(server.methods(), ["GetFlightInfo", "DoGet", "GetFlightInfo", "DoGet"]);
+}
+
+#[tokio::test]
+async fn a_refused_ticket_of_ours_has_the_server_asked_again() {
+    let gets = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&gets);
+    let rows = sending(&[batch(&[1])]);
+    let script = answering(rows.clone()).on_get(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
+        1 => Err(Status::invalid_argument("no such ticket")),
+        _ => Ok(rows.clone()),
+    });
+    let server = TestServer::start(script).await;
+    let client = client(&server).await;
+    client.collect(&query()).await.unwrap();
+    let refused = client.collect(&query()).await.unwrap_err();
+    assert!(refused.message().contains("no such ticket"), "{refused}");
+    client.collect(&query()).await.unwrap();
+    assert_eq!(
+        server.methods(),
+        ["GetFlightInfo", "DoGet", "DoGet", "GetFlightInfo", "DoGet"]
+    );
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_made_again_within_the_query() {
+    let server = TestServer::start(answering(sending(&[batch(&[1])]))).await;
+    let client = client(&server).await;
+    client.collect(&query()).await.unwrap();
+    client.collect(&query()).await.unwrap();
+    server.kill_connections();
+    assert_eq!(client.collect(&query()).await.unwrap().num_rows(), 1);
 }
 
 #[tokio::test]
