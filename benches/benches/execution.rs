@@ -82,7 +82,7 @@ fn draining(criterion: &mut Criterion) {
     for (name, batch_size) in [
         ("executor, batches as received", BatchSize::AsReceived),
         ("executor, batches of 16 MB", BatchSize::Bytes(16_000_000)),
-        ("executor, batches of 100 MB", BatchSize::default()),
+        ("executor, batches of 100 MB", BatchSize::Bytes(100_000_000)),
     ] {
         let options = ExecutionOptions::new().with_batch_size(batch_size);
         let executor = BatchedExecutor::new(Arc::clone(&service), options);

@@ -157,8 +157,8 @@ impl BatchedExecutor {
 
     /// Tells when the budget makes batches smaller than they were asked for.
     pub(crate) fn tell_batch_size(&self, sliced: bool, observer: &dyn ProgressObserver) {
-        if let (BatchSize::Bytes(asked_bytes), BatchSize::Bytes(bytes)) =
-            (self.options.batch_size, self.options.shares(sliced).batch_size)
+        if let (BatchSize::Bytes(asked_bytes), Some(bytes)) =
+            (self.options.batch_size, self.options.shares(sliced, true).batch_bytes)
             && bytes < asked_bytes
         {
             observer.on_event(&ProgressEvent::BatchSizeLowered { asked_bytes, bytes });
@@ -218,7 +218,7 @@ impl BatchedExecutor {
     ) -> Result<(Recorder, Option<Estimate>)> {
         let start = Instant::now();
         let mut recorder = Recorder::new();
-        let shares = self.options.shares(run.slicing.is_some());
+        let shares = self.options.shares(run.slicing.is_some(), sink.keeps_batches());
         let usage = Arc::new(Usage::default());
         let stream = self.open(run, shares.queues_bytes, &usage).await?;
         let schema = stream.schema();
@@ -235,10 +235,7 @@ impl BatchedExecutor {
         // Asked only now: the query is already running.
         let mut estimate = None;
         {
-            let batch_size = sink
-                .most_batch_bytes()
-                .map_or(shares.batch_size, |most| shares.batch_size.at_most(most));
-            let source = Source::new(stream, batch_size, start, &run.memory);
+            let source = Source::new(stream, shares.batch_bytes, start, &run.memory);
             let estimating = self.estimate(run.query, observer);
             let pumping = pump(source, sink, observer, &mut recorder, run);
             futures::pin_mut!(estimating, pumping);

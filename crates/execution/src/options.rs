@@ -5,20 +5,20 @@ use tokio_util::sync::CancellationToken;
 use crate::faults::{RetryPolicy, Timeouts};
 
 /// How large the batches are that a consumer gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BatchSize {
+    /// The guide's 100 MB, or what the budget allows, where the size shows in what the sink makes of them; else as they
+    /// arrive, since merging would only take memory and time.
+    #[default]
+    Automatic,
     /// As they arrive: nothing is merged or split.
     AsReceived,
     /// About this many bytes of rows in memory; a single row that is wider passes alone.
     Bytes(usize),
 }
 
-impl Default for BatchSize {
-    /// The guide's 100 MB.
-    fn default() -> Self {
-        Self::Bytes(100_000_000)
-    }
-}
+/// The guide's default.
+const USUAL_BATCH_BYTES: usize = 100_000_000;
 
 /// What an executor may be told.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +33,9 @@ pub struct ExecutionOptions {
 /// What each part of a run may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
-    /// The size of batches: the consumer has one, and the next is gathered or merged.
-    pub(crate) batch_size: BatchSize,
+    /// The size of batches, of which the consumer has one, and the next is gathered or merged; `None` for those that are
+    /// passed as they arrive.
+    pub(crate) batch_bytes: Option<usize>,
     /// The bytes in the queues of all slices together.
     pub(crate) queues_bytes: usize,
     /// The bytes that the sink may keep; `None` for as many as it likes.
@@ -42,7 +43,7 @@ pub(crate) struct Shares {
 }
 
 impl ExecutionOptions {
-    /// The defaults: batches of 100 MB, no limit of memory or time, three retries.
+    /// The defaults: batches of 100 MB where that matters, no limit of memory or time, three retries.
     pub fn new() -> Self {
         Self::default()
     }
@@ -90,12 +91,13 @@ impl ExecutionOptions {
         self
     }
 
-    /// What each part may hold, in a run whole or in slices.
-    pub(crate) fn shares(&self, sliced: bool) -> Shares {
+    /// What each part may hold, in a run whole or in slices, into a sink that the size of batches matters to or not.
+    pub(crate) fn shares(&self, sliced: bool, keeps_batches: bool) -> Shares {
         const QUEUES_WITHOUT_A_BUDGET: usize = 256 * 1024 * 1024;
+        let batch_bytes = self.batch_size.bytes(keeps_batches);
         let Some(budget) = self.memory_budget_bytes else {
             return Shares {
-                batch_size: self.batch_size,
+                batch_bytes,
                 queues_bytes: QUEUES_WITHOUT_A_BUDGET,
                 sink_bytes: None,
             };
@@ -106,7 +108,7 @@ impl ExecutionOptions {
             (budget / 4, budget / 4)
         };
         Shares {
-            batch_size: self.batch_size.at_most(most_batch),
+            batch_bytes: batch_bytes.map(|bytes| bytes.min(most_batch.max(1))),
             queues_bytes: budget / 3,
             sink_bytes: Some(sink),
         }
@@ -114,11 +116,11 @@ impl ExecutionOptions {
 }
 
 impl BatchSize {
-    /// The size, or a smaller one.
-    pub(crate) fn at_most(self, most_bytes: usize) -> Self {
+    fn bytes(self, keeps_batches: bool) -> Option<usize> {
         match self {
-            Self::AsReceived => self,
-            Self::Bytes(bytes) => Self::Bytes(bytes.min(most_bytes.max(1))),
+            Self::Automatic => keeps_batches.then_some(USUAL_BATCH_BYTES),
+            Self::AsReceived => None,
+            Self::Bytes(bytes) => Some(bytes),
         }
     }
 }
@@ -130,14 +132,16 @@ mod tests {
     #[test]
     fn a_budget_makes_batches_smaller_and_never_larger() {
         let options = ExecutionOptions::new().with_memory_budget(64_000_000);
-        assert_eq!(options.shares(false).batch_size, BatchSize::Bytes(16_000_000));
-        let shares = options.shares(true);
-        assert_eq!(shares.batch_size, BatchSize::Bytes(8_000_000));
+        assert_eq!(options.shares(false, true).batch_bytes, Some(16_000_000));
+        let shares = options.shares(true, true);
+        assert_eq!(shares.batch_bytes, Some(8_000_000));
         assert_eq!(shares.queues_bytes, 21_333_333);
         let small = options.with_batch_size(BatchSize::Bytes(1_000));
-        assert_eq!(small.shares(false).batch_size, BatchSize::Bytes(1_000));
+        assert_eq!(small.shares(false, false).batch_bytes, Some(1_000));
         let as_received = small.with_batch_size(BatchSize::AsReceived);
-        assert_eq!(as_received.shares(true).batch_size, BatchSize::AsReceived);
+        assert_eq!(as_received.shares(true, true).batch_bytes, None);
+        let automatic = as_received.with_batch_size(BatchSize::Automatic);
+        assert_eq!(automatic.shares(false, false).batch_bytes, None);
     }
 
     #[test]
@@ -145,10 +149,8 @@ mod tests {
         let budget = 64_000_000;
         let options = ExecutionOptions::new().with_memory_budget(budget);
         for sliced in [false, true] {
-            let shares = options.shares(sliced);
-            let BatchSize::Bytes(batch) = shares.batch_size else {
-                panic!("a size was asked for");
-            };
+            let shares = options.shares(sliced, true);
+            let batch = shares.batch_bytes.unwrap();
             let queues = if sliced { shares.queues_bytes } else { 0 };
             let held = 2 * batch + queues + shares.sink_bytes.unwrap();
             assert!(held <= budget * 3 / 4, "{held}");

@@ -8,7 +8,6 @@ use futures::StreamExt;
 use lakepilot_query::{RecordBatchStream, Result};
 
 use crate::memory::{Held, Memory};
-use crate::options::BatchSize;
 use crate::progress::{ProgressEvent, ProgressObserver};
 use crate::rebatch::Rebatcher;
 use crate::size::{Meter, batch_bytes};
@@ -31,12 +30,14 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(stream: RecordBatchStream, batch_size: BatchSize, start: Instant, memory: &Arc<Memory>) -> Self {
+    pub(crate) fn new(
+        stream: RecordBatchStream,
+        batch_bytes: Option<usize>,
+        start: Instant,
+        memory: &Arc<Memory>,
+    ) -> Self {
         Self {
-            rebatcher: match batch_size {
-                BatchSize::AsReceived => None,
-                BatchSize::Bytes(bytes) => Some(Rebatcher::new(stream.schema(), bytes)),
-            },
+            rebatcher: batch_bytes.map(|bytes| Rebatcher::new(stream.schema(), bytes)),
             stream,
             meter: Meter::default(),
             start,

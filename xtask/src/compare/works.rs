@@ -345,6 +345,12 @@ fn micromegas(servers: &Servers, clients: &Clients) -> Vec<Work> {
         "Draining the log entries of the real service",
         all.drain(),
     )];
+    // Its answer is the one that waits for a delayed acknowledgement where the client does nothing against it.
+    works.push(work(
+        "service-count",
+        "COUNT(*) of the log entries of the real service, on a connection that is there (a call)",
+        asked(servers, clients, "SELECT COUNT(*) AS n FROM log_entries").calls("warm", "50"),
+    ));
     works.extend(small(servers, clients, "the real service", MICROMEGAS_NAMES));
     works
 }

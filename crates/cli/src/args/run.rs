@@ -123,8 +123,8 @@ pub(crate) struct RunOutputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Batches and memory")]
 pub(crate) struct BatchArgs {
-    /// Size of a batch in megabytes (1,000,000 bytes) [default: 100 for Arrow and Parquet, which are better for large
-    /// ones; else as they arrive]
+    /// Size of a batch in megabytes (1,000,000 bytes) [default: 100 for Arrow, which keeps batches; else as they
+    /// arrive]
     #[arg(long, value_name = "MB")]
     pub(crate) batch_size_mb: Option<f64>,
 

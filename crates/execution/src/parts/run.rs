@@ -374,8 +374,8 @@ impl BatchSink for PartSink {
         self.file.held_bytes()
     }
 
-    fn most_batch_bytes(&self) -> Option<usize> {
-        self.file.most_batch_bytes()
+    fn keeps_batches(&self) -> bool {
+        self.file.keeps_batches()
     }
 }
 

@@ -88,6 +88,10 @@ pub struct DiscardSink;
 
 #[async_trait]
 impl BatchSink for DiscardSink {
+    fn keeps_batches(&self) -> bool {
+        false
+    }
+
     async fn start(&mut self, _schema: SchemaRef) -> Result<()> {
         Ok(())
     }

@@ -46,7 +46,7 @@ impl FileFormat {
         Self::Json,
     ];
 
-    /// Whether the batches that are written show in the file; where not, small ones do as well as large ones.
+    /// Whether the batches that are written show in the file.
     pub(crate) fn keeps_batches(self) -> bool {
         matches!(self, Self::ArrowFile | Self::ArrowStream)
     }
@@ -207,9 +207,9 @@ impl<W: Write + Send> Encoder<W> {
         Ok(Self { format, failure })
     }
 
-    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
         self.format
-            .write(batch)
+            .write_all(batches)
             .map_err(|error| real_failure(&self.failure, error))
     }
 
@@ -267,9 +267,16 @@ impl<W: Write + Send> Format<W> {
         })
     }
 
+    fn write_all(&mut self, batches: &[RecordBatch]) -> Result<()> {
+        match self {
+            Self::Parquet(parquet) => parquet.write(batches),
+            other => batches.iter().try_for_each(|batch| other.write(batch)),
+        }
+    }
+
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
-            Self::Parquet(parquet) => parquet.write(batch),
+            Self::Parquet(parquet) => parquet.write(std::slice::from_ref(batch)),
             Self::ArrowFile(file, schema) => Ok(file.write(&plain_batch(batch, schema)?)?),
             Self::ArrowStream(stream) => {
                 stream.write(batch)?;

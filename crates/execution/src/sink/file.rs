@@ -1,8 +1,9 @@
 //! A sink into a file that appears under its name only when it is whole.
 
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -19,6 +20,9 @@ pub(crate) const PARTIAL_PREFIX: &str = ".lakepilot-";
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// So much is written before it is synced while the run goes on, so that its end does not wait for all.
+const SYNCED_EARLY_BYTES: usize = 8 * 1024 * 1024;
+
 /// Encodes batches into a file.
 ///
 /// The rows go to a temporary file beside it, which is synced and renamed when all are written. An error, an abort or a
@@ -26,7 +30,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// (`/dev/null`) is written to directly.
 pub struct FileSink {
     path: PathBuf,
-    inner: WriterSink<BufWriter<File>>,
+    inner: WriterSink<BufWriter<EarlySynced>>,
     /// The name of the temporary file, which goes with this value; `None` where the file itself is written to. It is kept
     /// apart from the file, since a thread that encodes may hold that for a while after the run was called off.
     temporary: Option<TempPath>,
@@ -42,6 +46,8 @@ impl FileSink {
         let path = behind_links(path.into());
         let name = format!("the file {}", path.display());
         let (file, temporary) = open(&path).map_err(|error| error.context(format!("cannot write {name}")))?;
+        // A device has nothing to sync, and says so.
+        let file = EarlySynced::new(file, temporary.is_some());
         Ok(Self {
             inner: WriterSink::new(BufWriter::with_capacity(BUFFER_BYTES, file), format, name),
             path,
@@ -110,11 +116,75 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// A file that is synced while it is written, on a thread of its own.
+struct EarlySynced {
+    file: File,
+    is_synced: bool,
+    written_bytes: usize,
+    /// One at a time. Its failure is kept until the end: the system tells of a block that was lost once only.
+    syncing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl EarlySynced {
+    fn new(file: File, is_synced: bool) -> Self {
+        Self {
+            file,
+            is_synced,
+            written_bytes: 0,
+            syncing: None,
+        }
+    }
+
+    fn sync_early(&mut self) -> io::Result<()> {
+        if self.syncing.as_ref().is_some_and(|syncing| !syncing.is_finished()) {
+            return Ok(());
+        }
+        self.synced()?;
+        let file = self.file.try_clone()?;
+        self.syncing = Some(thread::spawn(move || file.sync_data()));
+        self.written_bytes = 0;
+        Ok(())
+    }
+
+    /// Waits for the thread.
+    fn synced(&mut self) -> io::Result<()> {
+        let Some(syncing) = self.syncing.take() else {
+            return Ok(());
+        };
+        syncing
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that syncs the file ended early")))
+    }
+
+    /// The file, with all of it on the disk.
+    fn finish(mut self) -> io::Result<File> {
+        if self.is_synced {
+            self.synced()?;
+            self.file.sync_all()?;
+        }
+        Ok(self.file)
+    }
+}
+
+impl Write for EarlySynced {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.written_bytes += written;
+        if self.is_synced && self.written_bytes >= SYNCED_EARLY_BYTES {
+            self.sync_early()?;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Syncs the file and gives it its name.
-fn publish(file: File, temporary: Option<TempPath>, path: &Path) -> Result<()> {
-    // A device has nothing to sync, and says so.
+fn publish(file: EarlySynced, temporary: Option<TempPath>, path: &Path) -> Result<()> {
+    let file = file.finish()?;
     let Some(temporary) = temporary else { return Ok(()) };
-    file.sync_all()?;
     drop(file);
     temporary.persist(path).map_err(|error| Error::from(error.error))?;
     File::open(directory_of(path))?.sync_all()?;
@@ -164,7 +234,7 @@ impl BatchSink for FileSink {
         self.inner.held_bytes()
     }
 
-    fn most_batch_bytes(&self) -> Option<usize> {
-        self.inner.most_batch_bytes()
+    fn keeps_batches(&self) -> bool {
+        self.inner.keeps_batches()
     }
 }

@@ -77,9 +77,10 @@ pub trait BatchSink: Send {
         0
     }
 
-    /// The size of batches, in bytes, above which larger ones only take memory; `None` when the size matters.
-    fn most_batch_bytes(&self) -> Option<usize> {
-        None
+    /// Whether the size of the batches shows in what the sink makes of them. Where it does not they come as they were
+    /// received, unless a size was asked for.
+    fn keeps_batches(&self) -> bool {
+        true
     }
 }
 

@@ -274,7 +274,7 @@ impl BatchSink for ObjectSink {
         self.inner.held_bytes() + self.spool.bytes().len() + self.upload.sending.len() * self.part_bytes
     }
 
-    fn most_batch_bytes(&self) -> Option<usize> {
-        self.inner.most_batch_bytes()
+    fn keeps_batches(&self) -> bool {
+        self.inner.keeps_batches()
     }
 }

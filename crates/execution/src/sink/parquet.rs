@@ -1,5 +1,6 @@
 //! Parquet, whose columns are encoded on several threads.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -26,6 +27,10 @@ const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 /// A row group of less is not worth its metadata, whatever the memory.
 const LEAST_ROW_GROUP_BYTES: usize = 512 * 1024;
 
+/// Rows that are encoded at a time: enough that starting threads costs nothing beside it. As many are gathered meanwhile.
+const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+const LEAST_CHUNK_BYTES: usize = 1024 * 1024;
+
 /// Below this, starting a thread takes longer than it saves.
 const LEAST_BYTES_FOR_THREADS: usize = 256 * 1024;
 
@@ -36,6 +41,7 @@ const MOST_THREADS: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     row_group_bytes: usize,
+    chunk_bytes: usize,
     threads: usize,
 }
 
@@ -43,6 +49,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             row_group_bytes: ROW_GROUP_BYTES,
+            chunk_bytes: CHUNK_BYTES,
             threads: thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS)),
         }
     }
@@ -50,18 +57,24 @@ impl Default for Limits {
 
 impl Limits {
     /// So that a writer holds about this many bytes. Beside the pages that are encoded there is, for each column, one that
-    /// is not yet, and the values of its dictionary: half is for these.
+    /// is not yet, and the values of its dictionary: half is for these. The rows that wait are apart from it.
     pub(crate) fn within(bytes: usize) -> Self {
         Self {
             row_group_bytes: (bytes / 2).clamp(LEAST_ROW_GROUP_BYTES, ROW_GROUP_BYTES),
+            chunk_bytes: (bytes / 4).clamp(LEAST_CHUNK_BYTES, CHUNK_BYTES),
             ..Self::default()
         }
+    }
+
+    /// How many bytes of rows are worth a call of [`ParquetWriter::write`].
+    pub(crate) fn chunk_bytes(self) -> usize {
+        self.chunk_bytes
     }
 }
 
 /// Writes record batches as Parquet, dictionary columns kept.
 ///
-/// The columns of a batch are encoded side by side, the large ones first; the pages of a row group are held until it is
+/// The columns of a chunk of batches are encoded side by side, the large ones first, without merging the batches; the pages of a row group are held until it is
 /// full, and are then written in the order of the columns, as the format wants it.
 pub(crate) struct ParquetWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
@@ -103,16 +116,16 @@ impl<W: Write + Send> ParquetWriter<W> {
         })
     }
 
-    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut start = 0;
-        while start < batch.num_rows() {
+    /// Encodes the rows of these batches.
+    pub(crate) fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
+        let mut waiting: VecDeque<RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
+        while !waiting.is_empty() {
             let mut group = match self.group.take() {
                 Some(group) => group,
                 None => self.new_group()?,
             };
-            let rows = group.room(self.limits).min(batch.num_rows() - start);
-            group.write(&self.schema, &batch.slice(start, rows), self.limits.threads)?;
-            start += rows;
+            let pieces = first_rows(&mut waiting, group.room(self.limits));
+            group.write(&self.schema, &pieces, self.limits.threads)?;
             if group.is_full(self.limits) {
                 self.write_group(group)?;
             } else {
@@ -197,18 +210,20 @@ impl RowGroup {
         rows.min(by_bytes).max(1)
     }
 
-    fn write(&mut self, schema: &SchemaRef, batch: &RecordBatch, threads: usize) -> Result<()> {
-        let columns = schema.fields().iter().zip(batch.columns()).zip(&mut self.columns);
-        let mut columns: Vec<_> = columns
-            .map(|((field, column), writers)| (column_bytes(column), field, column, writers))
-            .collect();
+    fn write(&mut self, schema: &SchemaRef, batches: &[RecordBatch], threads: usize) -> Result<()> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (number, (field, writers)) in schema.fields().iter().zip(&mut self.columns).enumerate() {
+            let pieces: Vec<&ArrayRef> = batches.iter().filter_map(|batch| batch.columns().get(number)).collect();
+            let bytes: usize = pieces.iter().map(|column| column_bytes(column)).sum();
+            columns.push((bytes, field, pieces, writers));
+        }
         let bytes: usize = columns.iter().map(|(bytes, ..)| *bytes).sum();
         columns.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
         let threads = if bytes < LEAST_BYTES_FOR_THREADS { 1 } else { threads };
-        side_by_side(columns, threads, |(_, field, column, writers)| {
-            encode(field, column, writers)
+        side_by_side(columns, threads, |(_, field, pieces, writers)| {
+            pieces.into_iter().try_for_each(|column| encode(field, column, writers))
         })?;
-        self.rows += batch.num_rows();
+        self.rows += batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         self.encoded_bytes = self
             .columns
             .iter()
@@ -217,6 +232,22 @@ impl RowGroup {
             .sum();
         Ok(())
     }
+}
+
+/// Takes up to so many rows off the front of the batches.
+fn first_rows(waiting: &mut VecDeque<RecordBatch>, mut rows: usize) -> Vec<RecordBatch> {
+    let mut pieces = Vec::with_capacity(waiting.len());
+    while rows > 0
+        && let Some(batch) = waiting.pop_front()
+    {
+        let taken = batch.num_rows().min(rows);
+        if taken < batch.num_rows() {
+            waiting.push_front(batch.slice(taken, batch.num_rows() - taken));
+        }
+        pieces.push(batch.slice(0, taken));
+        rows -= taken;
+    }
+    pieces
 }
 
 fn encode(field: &FieldRef, column: &ArrayRef, writers: &mut [ArrowColumnWriter]) -> Result<()> {
@@ -320,7 +351,9 @@ mod tests {
         let mut writer = ParquetWriter::new(Vec::new(), &batch.schema(), Compression::Zstd(1), limits).unwrap();
         let mut most_held = 0;
         for start in (0..ROWS).step_by(5_000) {
-            writer.write(&batch.slice(start, 5_000)).unwrap();
+            // Two batches at a time, of which the first is short.
+            let chunk = [batch.slice(start, 2_000), batch.slice(start + 2_000, 3_000)];
+            writer.write(&chunk).unwrap();
             most_held = most_held.max(writer.held_bytes());
         }
         (writer.finish().unwrap(), most_held)

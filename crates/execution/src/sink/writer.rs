@@ -8,23 +8,35 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use lakepilot_query::{Error, ErrorKind, Result};
+use tokio::task::JoinHandle;
 
-use super::encoder::{Encoder, Encoding};
+use super::encoder::{Encoder, Encoding, FileFormat};
 use super::parquet::Limits;
 use super::{BatchSink, SinkSummary};
-
-/// Where the size of batches does not show in the file, larger ones than this only take memory.
-const MOST_BATCH_BYTES: usize = 16_000_000;
+use crate::size::batch_bytes;
 
 /// Encodes batches into a writer, on a thread where that may block.
+///
+/// Parquet, which takes the most time, is encoded in chunks of some megabytes, while the batches of the next chunk are
+/// taken. An error of a chunk is that of a later batch, or of the end.
 pub struct WriterSink<W: Write + Send + 'static> {
     format: Encoding,
     name: Arc<str>,
     state: State<W>,
     limits: Limits,
     held_bytes: usize,
+    /// The batches of the next chunk.
+    gathered: Vec<RecordBatch>,
+    gathered_bytes: usize,
+    /// The chunk that is being encoded, and the state meanwhile.
+    under_way: Option<UnderWay<W>>,
     /// The time that encoding took, writing included where the encoder does not put it off.
     encoding: Duration,
+}
+
+struct UnderWay<W: Write + Send + 'static> {
+    task: Timed<W, usize>,
+    bytes: usize,
 }
 
 enum State<W: Write + Send + 'static> {
@@ -44,6 +56,9 @@ impl<W: Write + Send + 'static> WriterSink<W> {
             state: State::Fresh(writer),
             limits: Limits::default(),
             held_bytes: 0,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            under_way: None,
             encoding: Duration::ZERO,
         }
     }
@@ -68,18 +83,60 @@ impl<W: Write + Send + 'static> WriterSink<W> {
         &mut self,
         work: impl FnOnce(State<W>) -> Result<(State<W>, T)> + Send + 'static,
     ) -> Result<T> {
+        let task = self.start_blocking(work);
+        self.restore(task).await
+    }
+
+    fn start_blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(State<W>) -> Result<(State<W>, T)> + Send + 'static,
+    ) -> Timed<W, T> {
         let state = std::mem::replace(&mut self.state, State::Gone);
-        let name = Arc::clone(&self.name);
-        let (done, took) = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
             (work(state), begun.elapsed())
         })
-        .await
-        .map_err(|error| Error::new(ErrorKind::Internal, "the task that encodes ended early").with_source(error))?;
+    }
+
+    async fn restore<T>(&mut self, task: Timed<W, T>) -> Result<T> {
+        let (done, took) = task
+            .await
+            .map_err(|error| Error::new(ErrorKind::Internal, "the task that encodes ended early").with_source(error))?;
         self.encoding += took;
-        let (state, value) = done.map_err(|error| error.context(format!("cannot write {name}")))?;
+        let (state, value) = done.map_err(|error| error.context(format!("cannot write {}", self.name)))?;
         self.state = state;
         Ok(value)
+    }
+
+    /// Begins to encode what was gathered.
+    fn begin_chunk(&mut self) {
+        let batches = std::mem::take(&mut self.gathered);
+        let bytes = std::mem::take(&mut self.gathered_bytes);
+        let task = self.start_blocking(move |state| encode(state, &batches));
+        self.under_way = Some(UnderWay { task, bytes });
+    }
+
+    /// Waits for the chunk that is under way.
+    async fn end_chunk(&mut self) -> Result<()> {
+        if let Some(under_way) = self.under_way.take() {
+            self.held_bytes = self.restore(under_way.task).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The outcome of work on a thread that may block, and the time that it took.
+type Timed<W, T> = JoinHandle<(Result<(State<W>, T)>, Duration)>;
+
+/// Tells how many bytes the encoder holds afterwards.
+fn encode<W: Write + Send + 'static>(state: State<W>, batches: &[RecordBatch]) -> Result<(State<W>, usize)> {
+    match state {
+        State::Open(mut encoder) => {
+            encoder.write(batches)?;
+            let held_bytes = encoder.held_bytes();
+            Ok((State::Open(encoder), held_bytes))
+        }
+        _ => misused(),
     }
 }
 
@@ -102,20 +159,25 @@ impl<W: Write + Send + 'static> BatchSink for WriterSink<W> {
     }
 
     async fn write(&mut self, _index: u64, batch: RecordBatch) -> Result<()> {
-        self.held_bytes = self
-            .blocking(move |state| match state {
-                State::Open(mut encoder) => {
-                    encoder.write(&batch)?;
-                    let held_bytes = encoder.held_bytes();
-                    Ok((State::Open(encoder), held_bytes))
-                }
-                _ => misused(),
-            })
-            .await?;
+        if self.format.format() != FileFormat::Parquet {
+            self.held_bytes = self.blocking(move |state| encode(state, &[batch])).await?;
+            return Ok(());
+        }
+        self.gathered_bytes += batch_bytes(&batch);
+        self.gathered.push(batch);
+        if self.gathered_bytes >= self.limits.chunk_bytes() {
+            self.end_chunk().await?;
+            self.begin_chunk();
+        }
         Ok(())
     }
 
     async fn finish(&mut self) -> Result<SinkSummary> {
+        self.end_chunk().await?;
+        if !self.gathered.is_empty() {
+            self.begin_chunk();
+            self.end_chunk().await?;
+        }
         let bytes_written = self
             .blocking(|state| match state {
                 State::Open(encoder) => {
@@ -132,6 +194,8 @@ impl<W: Write + Send + 'static> BatchSink for WriterSink<W> {
     }
 
     async fn abort(&mut self) {
+        self.under_way = None;
+        self.gathered.clear();
         self.state = State::Gone;
     }
 
@@ -140,10 +204,11 @@ impl<W: Write + Send + 'static> BatchSink for WriterSink<W> {
     }
 
     fn held_bytes(&self) -> usize {
-        self.held_bytes
+        let under_way = self.under_way.as_ref().map_or(0, |chunk| chunk.bytes);
+        self.held_bytes + self.gathered_bytes + under_way
     }
 
-    fn most_batch_bytes(&self) -> Option<usize> {
-        (!self.format.format().keeps_batches()).then_some(MOST_BATCH_BYTES)
+    fn keeps_batches(&self) -> bool {
+        self.format.format().keeps_batches()
     }
 }

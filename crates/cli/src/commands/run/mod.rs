@@ -136,7 +136,7 @@ enum Target {
 impl Job {
     async fn new(args: &RunArgs, context: &Context, cancellation: CancellationToken) -> Result<Self> {
         let place = Place::of(args)?;
-        let options = options(args, &place, cancellation)?;
+        let options = options(args, cancellation)?;
         let asked = match &args.resume {
             Some(directory) => {
                 context.refuse_time_range("the directory knows the one of its run")?;
@@ -231,12 +231,10 @@ fn window_bytes(args: &RunArgs) -> Result<Option<usize>> {
     Ok(budget(args)?.map(|bytes| bytes / 8 / streams))
 }
 
-fn options(args: &RunArgs, place: &Place, cancellation: CancellationToken) -> Result<ExecutionOptions> {
+fn options(args: &RunArgs, cancellation: CancellationToken) -> Result<ExecutionOptions> {
     let batch_size = match args.batches.batch_size_mb {
         Some(size) => BatchSize::Bytes(megabytes(size, "--batch-size-mb")?),
-        None if place.gains_from_large_batches() => BatchSize::default(),
-        // Merging them would take memory and time for nothing.
-        None => BatchSize::AsReceived,
+        None => BatchSize::Automatic,
     };
     let budget = budget(args)?;
     Ok(ExecutionOptions::new()

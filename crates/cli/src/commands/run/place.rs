@@ -78,20 +78,6 @@ impl Place {
         }
     }
 
-    /// Whether what is written there tells one batch from the next, or is written by several threads, which have to be worth
-    /// being started.
-    pub(super) fn gains_from_large_batches(&self) -> bool {
-        let format = match self {
-            Self::Nowhere => None,
-            Self::Stdout(format) | Self::File(_, format) => format.of_file(),
-            Self::Directory(_, format) => Some(*format),
-        };
-        matches!(
-            format,
-            Some(FileFormat::ArrowFile | FileFormat::ArrowStream | FileFormat::Parquet)
-        )
-    }
-
     /// Makes the sink, or names the directory, which has to be of the same server as `earlier`.
     pub(super) fn target(
         &self,
