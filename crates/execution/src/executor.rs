@@ -11,7 +11,7 @@ use crate::estimate::{Estimate, RowEstimator};
 use crate::faults::{DeadlineService, Retries, Retry, RetryingService};
 use crate::memory::{Held, Memory};
 use crate::metering::{MeteredService, Usage};
-use crate::options::{BatchSize, ExecutionOptions};
+use crate::options::ExecutionOptions;
 use crate::progress::{EventSender, ProgressEvent, ProgressObserver};
 use crate::sink::BatchSink;
 use crate::size::{Meter, batch_bytes};
@@ -156,10 +156,11 @@ impl BatchedExecutor {
     }
 
     /// Tells when the budget makes batches smaller than they were asked for.
-    pub(crate) fn tell_batch_size(&self, sliced: bool, observer: &dyn ProgressObserver) {
-        if let (BatchSize::Bytes(asked_bytes), Some(bytes)) =
-            (self.options.batch_size, self.options.shares(sliced, true).batch_bytes)
-            && bytes < asked_bytes
+    pub(crate) fn tell_batch_size(&self, sliced: bool, keeps_batches: bool, observer: &dyn ProgressObserver) {
+        if let (Some(asked_bytes), Some(bytes)) = (
+            self.options.batch_size.bytes(keeps_batches),
+            self.options.shares(sliced, keeps_batches).batch_bytes,
+        ) && bytes < asked_bytes
         {
             observer.on_event(&ProgressEvent::BatchSizeLowered { asked_bytes, bytes });
         }
@@ -189,7 +190,7 @@ impl BatchedExecutor {
             memory: Arc::default(),
             delivered,
         };
-        self.tell_batch_size(slicing.is_some(), observer);
+        self.tell_batch_size(slicing.is_some(), sink.keeps_batches(), observer);
         let working = self.work(&run, sink, observer);
         futures::pin_mut!(working);
         let outcome = loop {

@@ -116,7 +116,8 @@ impl ExecutionOptions {
 }
 
 impl BatchSize {
-    fn bytes(self, keeps_batches: bool) -> Option<usize> {
+    /// What is asked of batches into a sink that their size matters to or not.
+    pub(crate) fn bytes(self, keeps_batches: bool) -> Option<usize> {
         match self {
             Self::Automatic => keeps_batches.then_some(USUAL_BATCH_BYTES),
             Self::AsReceived => None,

@@ -131,7 +131,9 @@ impl BatchedExecutor {
             events,
             memory: Arc::default(),
         });
-        writer.executor.tell_batch_size(false, observer);
+        writer
+            .executor
+            .tell_batch_size(false, writer.format.format().keeps_batches(), observer);
         let mut all = AllParts {
             waiting,
             parallel: slicing.parallel(),

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use lakepilot_query::{Error, ErrorKind, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
-use parquet::basic::{Compression as Codec, ZstdLevel};
+use parquet::basic::{Compression as Codec, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
 
 use super::encoder::Compression;
 use crate::size::column_bytes;
@@ -101,8 +102,7 @@ impl<W: Write + Send> ParquetWriter<W> {
             Compression::Lz4 => Codec::LZ4_RAW,
             Compression::Zstd(level) => Codec::ZSTD(ZstdLevel::try_new(level.into()).map_err(parquet_error)?),
         };
-        let properties = WriterProperties::builder().set_compression(codec).build();
-        let options = ArrowWriterOptions::new().with_properties(properties);
+        let options = ArrowWriterOptions::new().with_properties(properties(schema, codec));
         let (file, factory) = ArrowWriter::try_new_with_options(writer, Arc::clone(schema), options)
             .and_then(ArrowWriter::into_serialized_writer)
             .map_err(parquet_error)?;
@@ -192,6 +192,27 @@ impl<W: Write + Send> ParquetWriter<W> {
         written.close().map_err(parquet_error)?;
         Ok(())
     }
+}
+
+/// How columns are encoded where the default is not the best.
+///
+/// Times hardly come twice and lie close to each other: their differences are small, where a dictionary of them is only
+/// built to be given up. The least and the greatest of binary values, such as properties, select nothing.
+fn properties(schema: &SchemaRef, codec: Codec) -> WriterProperties {
+    let mut builder = WriterProperties::builder().set_compression(codec);
+    for field in schema.fields() {
+        let path = ColumnPath::new(vec![field.name().clone()]);
+        builder = match field.data_type() {
+            DataType::Timestamp(..) => builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+                builder.set_column_statistics_enabled(path, EnabledStatistics::None)
+            }
+            _ => builder,
+        };
+    }
+    builder.build()
 }
 
 impl RowGroup {
@@ -307,9 +328,10 @@ pub(crate) fn parquet_error(error: ParquetError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::{BinaryArray, TimestampNanosecondArray};
     use arrow::array::{DictionaryArray, Int64Array, ListBuilder, StringArray, StringBuilder, StructArray};
     use arrow::compute::concat_batches;
-    use arrow::datatypes::{DataType, Field, Int32Type};
+    use arrow::datatypes::{Field, Int32Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     const ROWS: usize = 20_000;
@@ -388,6 +410,30 @@ mod tests {
         assert!(most_held <= 3_000_000, "{most_held}");
         let read: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
         assert_eq!(concat_batches(&batch().schema(), &read).unwrap(), batch());
+    }
+
+    #[test]
+    fn times_are_written_as_differences_and_bytes_without_bounds() {
+        let times = TimestampNanosecondArray::from_iter_values((0..ROWS as i64).map(|row| row * 1_000 + row % 7));
+        let bytes = BinaryArray::from_iter_values((0..ROWS).map(|row| row.to_le_bytes()));
+        let batch = RecordBatch::try_from_iter([
+            ("time", Arc::new(times.with_timezone("UTC")) as ArrayRef),
+            ("streams.tags", Arc::new(bytes)),
+        ])
+        .unwrap();
+        let mut writer =
+            ParquetWriter::new(Vec::new(), &batch.schema(), Compression::Zstd(1), Limits::default()).unwrap();
+        writer.write(std::slice::from_ref(&batch)).unwrap();
+        let file = bytes::Bytes::from(writer.finish().unwrap());
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        let group = reader.metadata().row_group(0).clone();
+        let encodings: Vec<_> = group.column(0).encodings().collect();
+        assert!(encodings.contains(&Encoding::DELTA_BINARY_PACKED), "{encodings:?}");
+        assert!(group.column(0).uncompressed_size() < 4 * ROWS as i64);
+        assert!(group.column(0).statistics().is_some());
+        assert!(group.column(1).statistics().is_none());
+        let read: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        assert_eq!(concat_batches(&batch.schema(), &read).unwrap(), batch);
     }
 
     #[test]
